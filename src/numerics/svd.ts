@@ -1,0 +1,110 @@
+/**
+ * Thin SVD of a short, wide matrix X (n rows, at most a few hundred; D columns, 131,072) through its
+ * n x n Gram matrix X Xᵀ: `X Xᵀ = U Σ² Uᵀ`, then `v_k = Xᵀ u_k / σ_k`.
+ *
+ * Squaring costs half of the digits: a singular value below about 1e-8 of the largest is rounding noise.
+ */
+import { EigenvalueDecomposition, Matrix } from "ml-matrix"
+
+/** Left half of a thin SVD; made by {@link thinSvdFromGram}. */
+export interface ThinSvd {
+  /** `[n]`, descending, none negative. */
+  readonly singularValues: Float64Array
+  /** `[n * n]`, row-major; column k is u_k, unit length, its entry of largest magnitude positive. */
+  readonly leftVectors: Float64Array
+}
+
+/**
+ * Singular values and left singular vectors of the matrix whose Gram matrix (`[n * n]`, row-major,
+ * symmetric) is given. A Gram matrix with a value that is not finite (a diverged run) gives NaN throughout.
+ */
+export const thinSvdFromGram = (gram: Float64Array, n: number): ThinSvd => {
+  const singularValues = new Float64Array(n)
+  const leftVectors = new Float64Array(n * n)
+  if (n === 0) return { singularValues, leftVectors }
+  if (!gram.every(Number.isFinite)) {
+    return { singularValues: singularValues.fill(Number.NaN), leftVectors: leftVectors.fill(Number.NaN) }
+  }
+  const symmetric = Matrix.from1DArray(n, n, Array.from(gram))
+  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(symmetric, {
+    assumeSymmetric: true,
+  })
+  const descending = realEigenvalues
+    .map((eigenvalue, column) => ({ eigenvalue, column }))
+    .sort((left, right) => right.eigenvalue - left.eigenvalue)
+  descending.forEach(({ eigenvalue, column }, k) => {
+    singularValues[k] = Math.sqrt(Math.max(0, eigenvalue))
+    const u = eigenvectorMatrix.getColumn(column)
+    const sign = signOfLargest(u)
+    for (let i = 0; i < n; i++) leftVectors[i * n + k] = sign * u[i]
+  })
+  return { singularValues, leftVectors }
+}
+
+/** Number of directions that stand above rounding: see {@link rightSingularVectors}. */
+export const numericalRank = ({ singularValues }: ThinSvd): number => {
+  const tolerance = Math.max(1e-7, Math.sqrt(singularValues.length * Number.EPSILON))
+  return singularValues.filter((sigma) => sigma > tolerance * singularValues[0]).length
+}
+
+/**
+ * The first `k` unit right singular vectors of the matrix with these `rows` (n vectors of length D), of
+ * which `svd` is the decomposition: k vectors of length D. The sign follows u_k.
+ *
+ * Fewer than `k` come back when the rows are rank-deficient: a direction whose singular value is at most
+ * 1e-7 of the largest (√(n ε) for n > 45) is rounding noise and is left out. Sums are float64, and each
+ * vector is made orthogonal to those before it, so that even barely separated directions form an
+ * orthonormal basis to float32.
+ */
+export const rightSingularVectors = (
+  rows: ReadonlyArray<Float32Array>,
+  svd: ThinSvd,
+  k: number,
+): Array<Float32Array> => {
+  const basis: Array<Float32Array> = []
+  const rank = Math.min(k, numericalRank(svd))
+  for (let column = 0; column < rank; column++) {
+    const v = combine(rows, svd, column)
+    for (const earlier of basis) removeComponent(v, earlier)
+    basis.push(toUnit(v))
+  }
+  return basis
+}
+
+const chunk = 4096
+
+/** `Xᵀ u_k`, chunk by chunk so that the sums stay in the processor's first cache. */
+const combine = (rows: ReadonlyArray<Float32Array>, svd: ThinSvd, column: number): Float64Array => {
+  const n = rows.length
+  const sums = new Float64Array(n === 0 ? 0 : rows[0].length)
+  for (let start = 0; start < sums.length; start += chunk) {
+    const end = Math.min(start + chunk, sums.length)
+    for (let r = 0; r < n; r++) {
+      const row = rows[r]
+      const weight = svd.leftVectors[r * n + column]
+      for (let i = start; i < end; i++) sums[i] += weight * row[i]
+    }
+  }
+  return sums
+}
+
+const removeComponent = (v: Float64Array, unit: Float32Array): void => {
+  let component = 0
+  for (let i = 0; i < v.length; i++) component += v[i] * unit[i]
+  for (let i = 0; i < v.length; i++) v[i] -= component * unit[i]
+}
+
+const toUnit = (v: Float64Array): Float32Array => {
+  let square = 0
+  for (let i = 0; i < v.length; i++) square += v[i] * v[i]
+  const scale = 1 / Math.sqrt(square)
+  const unit = new Float32Array(v.length)
+  for (let i = 0; i < v.length; i++) unit[i] = scale * v[i]
+  return unit
+}
+
+/** Sign of the first entry of largest magnitude; 1 for a vector of zeros. */
+const signOfLargest = (u: ReadonlyArray<number>): number => {
+  const largest = u.reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0)
+  return largest < 0 ? -1 : 1
+}
