@@ -10,8 +10,8 @@ import { EigenvalueDecomposition, Matrix } from "ml-matrix"
 export interface ThinSvd {
   /** `[n]`, descending, none negative. */
   readonly singularValues: Float64Array
-  /** `[n * n]`, row-major; column k is u_k, unit length, its entry of largest magnitude positive. */
-  readonly leftVectors: Float64Array
+  /** Entry k is u_k `[n]`: unit length, its entry of largest magnitude positive. */
+  readonly leftVectors: ReadonlyArray<Float64Array>
 }
 
 /**
@@ -19,11 +19,10 @@ export interface ThinSvd {
  * symmetric) is given. A Gram matrix with a value that is not finite (a diverged run) gives NaN throughout.
  */
 export const thinSvdFromGram = (gram: Float64Array, n: number): ThinSvd => {
-  const singularValues = new Float64Array(n)
-  const leftVectors = new Float64Array(n * n)
-  if (n === 0) return { singularValues, leftVectors }
+  if (n === 0) return { singularValues: new Float64Array(0), leftVectors: [] }
   if (!gram.every(Number.isFinite)) {
-    return { singularValues: singularValues.fill(Number.NaN), leftVectors: leftVectors.fill(Number.NaN) }
+    const undefinedVector = () => new Float64Array(n).fill(Number.NaN)
+    return { singularValues: undefinedVector(), leftVectors: Array.from({ length: n }, undefinedVector) }
   }
   const symmetric = Matrix.from1DArray(n, n, Array.from(gram))
   const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(symmetric, {
@@ -32,13 +31,14 @@ export const thinSvdFromGram = (gram: Float64Array, n: number): ThinSvd => {
   const descending = realEigenvalues
     .map((eigenvalue, column) => ({ eigenvalue, column }))
     .sort((left, right) => right.eigenvalue - left.eigenvalue)
-  descending.forEach(({ eigenvalue, column }, k) => {
-    singularValues[k] = Math.sqrt(Math.max(0, eigenvalue))
-    const u = eigenvectorMatrix.getColumn(column)
-    const sign = signOfLargest(u)
-    for (let i = 0; i < n; i++) leftVectors[i * n + k] = sign * u[i]
-  })
-  return { singularValues, leftVectors }
+  return {
+    singularValues: Float64Array.from(descending, ({ eigenvalue }) => Math.sqrt(Math.max(0, eigenvalue))),
+    leftVectors: descending.map(({ column }) => {
+      const u = eigenvectorMatrix.getColumn(column)
+      const sign = signOfLargest(u)
+      return Float64Array.from(u, (value) => sign * value)
+    }),
+  }
 }
 
 /** Number of directions that stand above rounding: see {@link rightSingularVectors}. */
@@ -81,7 +81,7 @@ const combine = (rows: ReadonlyArray<Float32Array>, svd: ThinSvd, column: number
     const end = Math.min(start + chunk, sums.length)
     for (let r = 0; r < n; r++) {
       const row = rows[r]
-      const weight = svd.leftVectors[r * n + column]
+      const weight = svd.leftVectors[column][r]
       for (let i = start; i < end; i++) sums[i] += weight * row[i]
     }
   }

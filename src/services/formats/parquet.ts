@@ -31,7 +31,13 @@ export const encodeTable = (rows: ColumnTable): Uint8Array =>
     }),
   )
 
-/** The table of a Parquet file: columns in the file's order, as plain arrays of values and nulls. */
+/**
+ * The table of a Parquet file: columns in the file's order, as plain arrays of values and nulls.
+ *
+ * A file that is cut off, or of column types not listed above, is refused. Bytes that rotted are for the
+ * caller to detect beforehand, by digest: they can read as other values, and hyparquet can loop forever
+ * on a damaged page header.
+ */
 export const decodeTable = Effect.fn("decodeTable")(function* (
   bytes: Uint8Array,
 ): Effect.fn.Return<ColumnTable, MalformedTable> {
@@ -44,9 +50,10 @@ export const decodeTable = Effect.fn("decodeTable")(function* (
   const rows = yield* Effect.tryPromise({ try: () => readRows(file, metadata), catch: toMalformed })
   const columns = new Map<string, Array<Cell>>()
   for (const [index, name] of names.entries()) {
-    const cells = rows.map((row) => row[index] ?? null)
+    const cells = rows.map((row) => row[index])
     if (!cells.every(isCell)) {
-      return yield* new MalformedTable({ message: `column ${name}: a value is no boolean, number or string` })
+      const message = `column ${name}: a value is missing, or is no boolean, number or string`
+      return yield* new MalformedTable({ message })
     }
     columns.set(name, cells)
   }

@@ -1,0 +1,65 @@
+/** `--set train.learningRate=3e-4`: changes of single fields of a configuration, checked by its Schema. */
+import { Effect, Predicate, Schema, SchemaIssue } from "effect"
+import { BadInput, suggest } from "./BadInput.ts"
+
+type Tree = Readonly<Record<string, unknown>>
+
+const isTree = (value: unknown): value is Tree => Predicate.isObject(value) && !Array.isArray(value)
+
+/** Dotted names of all leaves. */
+const leaves = (tree: Tree, prefix = ""): ReadonlyArray<string> =>
+  Object.entries(tree).flatMap(([key, value]) =>
+    isTree(value) ? leaves(value, `${prefix}${key}.`) : [`${prefix}${key}`],
+  )
+
+const lookUp = (tree: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
+  path.reduce<unknown>((node, key) => (isTree(node) ? node[String(key)] : undefined), tree)
+
+const replace = (tree: Tree, [key, ...rest]: ReadonlyArray<string>, value: unknown): Tree => {
+  const below = tree[key]
+  return { ...tree, [key]: rest.length === 0 || !isTree(below) ? value : replace(below, rest, value) }
+}
+
+/** Numbers, booleans and null as in JSON; anything else is text. */
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** The configuration `base` with `settings` (each `field=value`) applied, or the first thing wrong with them. */
+export const override = Effect.fn("override")(function* <T extends Tree>(
+  schema: Schema.ConstraintCodec<T, unknown>,
+  base: T,
+  settings: ReadonlyArray<string>,
+) {
+  let changed: Tree = base
+  const valid = leaves(base)
+  for (const setting of settings) {
+    const [field, ...value] = setting.split("=")
+    if (value.length === 0) {
+      return yield* new BadInput({
+        message: `--set ${setting}: expected field=value, such as --set seed=137`,
+      })
+    }
+    if (!valid.includes(field)) {
+      return yield* new BadInput({
+        message: `--set ${setting}: unknown field ${field}${suggest(field, valid)}`,
+      })
+    }
+    changed = replace(changed, field.split("."), parse(value.join("=")))
+  }
+  return yield* Schema.decodeUnknownEffect(schema, { onExcessProperty: "error" })(changed).pipe(
+    Effect.mapError(({ issue }) => {
+      const [{ path = [], message }] = formatIssue(issue).issues
+      const field = path.map(String).join(".")
+      const given = JSON.stringify(lookUp(changed, path.map(String)))
+      const got = message.includes(", got ") ? "" : `, got ${given}`
+      return new BadInput({ message: `--set ${field}: ${message}${got}` })
+    }),
+  )
+})

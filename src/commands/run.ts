@@ -1,0 +1,36 @@
+import { Effect } from "effect"
+import { Argument, Command } from "effect/cli"
+import { pipelines } from "../pipelines/registry.ts"
+import { BadInput, suggest } from "./BadInput.ts"
+import { json, runnerLayer, scale, set, store, threads } from "./options.ts"
+import { runPipeline } from "./runPipeline.ts"
+
+export const run = Command.make(
+  "run",
+  {
+    pipeline: Argument.String("pipeline").pipe(Argument.withDescription("Name of a pipeline; see `list`")),
+    scale,
+    set,
+    store,
+    threads,
+    json,
+  },
+  Effect.fn(function* (options) {
+    const names = pipelines.map(({ name }) => name)
+    if (!names.includes(options.pipeline)) {
+      return yield* new BadInput({
+        message: `unknown pipeline ${options.pipeline}${suggest(options.pipeline, names)}`,
+      })
+    }
+    return yield* runPipeline(options).pipe(Effect.provide(runnerLayer(options)))
+  }),
+).pipe(
+  Command.withDescription("Run a pipeline; what is stored is not computed again, what was stopped goes on"),
+  Command.withExamples([
+    {
+      command: "pnpm pipeline run single --set data.operation=sub --set seed=137",
+      description: "Another run",
+    },
+    { command: "pnpm pipeline run single --scale smoke", description: "Check that everything works" },
+  ]),
+)

@@ -1,0 +1,57 @@
+/** The `pnpm pipeline` command line: composes commands, decides exit codes, nothing else. */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Cause, Console, Effect, Exit } from "effect"
+import { CliOutput, Command } from "effect/cli"
+import packageJson from "../package.json" with { type: "json" }
+import { exportTwin } from "./commands/exportTwin.ts"
+import { list } from "./commands/list.ts"
+import { oneLine } from "./commands/oneLine.ts"
+import { reproduceAll } from "./commands/reproduceAll.ts"
+import { run } from "./commands/run.ts"
+import { show } from "./commands/show.ts"
+
+const pipeline = Command.make("pipeline").pipe(
+  Command.withDescription(
+    "grokscope: do gradients, rather than updates, show where a network grows its features?",
+  ),
+  Command.withSubcommands([list, run, reproduceAll, show, exportTwin]),
+)
+
+const invalidInvocation = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(`error: ${oneLine(event.errors[0])}`)
+      : CliOutput.defaultPresenter.present(event),
+})
+
+/** Exit code 2: what was asked for cannot be done as written; nothing was started. */
+const asksForTheImpossible = (error: unknown): boolean =>
+  error instanceof Error &&
+  "_tag" in error &&
+  (error._tag === "BadInput" || error._tag === "StoreFailure" || error._tag === "ShowHelp")
+
+const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit)) return 0
+  if (Cause.hasInterruptsOnly(exit.cause)) return 130
+  return asksForTheImpossible(Cause.squash(exit.cause)) ? 2 : 1
+}
+
+const report = (cause: Cause.Cause<unknown>) => {
+  if (Cause.hasInterruptsOnly(cause)) {
+    return Console.error("stopped; run the same command again to go on from the last checkpoint")
+  }
+  const error = Cause.squash(cause)
+  if (error instanceof Error && "_tag" in error) {
+    return error._tag === "ShowHelp" ? Effect.void : Console.error(`error: ${oneLine(error)}`)
+  }
+  return Console.error(`error: this is a defect of grokscope; please report it\n${Cause.pretty(cause)}`)
+}
+
+NodeRuntime.runMain(
+  Command.run(pipeline, { version: packageJson.version }).pipe(
+    Effect.tapCause(report),
+    Effect.provide(invalidInvocation),
+    Effect.provide(NodeServices.layer),
+  ),
+  { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },
+)

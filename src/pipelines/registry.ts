@@ -1,0 +1,26 @@
+/** All pipelines by name. */
+import { paper, type SingleConfig, single, smoke, targets } from "./single.ts"
+
+export const scales = ["paper", "smoke"] as const
+export type Scale = (typeof scales)[number]
+
+/** The configuration of a scale before `--set`. */
+export const configOf = (scale: Scale): SingleConfig => (scale === "paper" ? paper : smoke)
+
+export interface Pipeline {
+  readonly name: string
+  readonly description: string
+}
+
+export const pipelines: ReadonlyArray<Pipeline> = [
+  {
+    name: "single",
+    description: "one operation and seed: train, then couple update and gradient directions to the centroids",
+  },
+  {
+    name: "reproduce-all",
+    description: "everything of the paper that is built so far: single for add, seed 42",
+  },
+]
+
+export { single, targets }

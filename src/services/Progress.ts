@@ -1,0 +1,138 @@
+/**
+ * What a person sees while stages run: on a terminal one live line per running stage, elsewhere one plain line
+ * every few seconds. Goes to standard error, so that standard output stays for results.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+
+/** How far a stage is. `note` is short free text, such as the current loss. */
+export interface Step {
+  readonly done: number
+  readonly total: number
+  readonly unit: string
+  readonly note?: string
+}
+
+interface Running {
+  readonly label: string
+  readonly started: number
+  /** Where this process began, so that the rate does not count what was resumed. */
+  first: Step | undefined
+  latest: Step | undefined
+  printed: number
+}
+
+/** The line that belongs to the current fiber. */
+const Current = Context.Reference<Running | undefined>("grokscope/services/Progress/Current", {
+  defaultValue: () => undefined,
+})
+
+export class Progress extends Context.Service<
+  Progress,
+  {
+    /** Shows `label` while `effect` runs. */
+    readonly running: <A, E, R>(label: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    /** Reports how far the effect that `running` shows is; called within it. */
+    readonly step: (step: Step) => Effect.Effect<void>
+    readonly cached: (label: string) => Effect.Effect<void>
+  }
+>()("grokscope/services/Progress") {
+  /** Shows nothing. */
+  static readonly silent = Layer.succeed(Progress, {
+    running: (_, effect) => effect,
+    step: () => Effect.void,
+    cached: () => Effect.void,
+  })
+
+  static readonly layer = (output: NodeJS.WriteStream) => Layer.effect(Progress, makeProgress(output))
+}
+
+const LABEL_WIDTH = 36
+const PLAIN_INTERVAL = 5000
+const LIVE_INTERVAL = 100
+
+const duration = (seconds: number): string => {
+  if (!Number.isFinite(seconds)) return "?"
+  const s = Math.round(seconds)
+  if (s < 60) return `${s} s`
+  return s < 3600
+    ? `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`
+    : `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`
+}
+
+/** One line on a running stage. */
+export const describe = (
+  { label, started, first, latest }: Pick<Running, "label" | "started" | "first" | "latest">,
+  now: number,
+): string => {
+  const elapsed = (now - started) / 1000
+  if (latest === undefined || first === undefined) return `${label.padEnd(LABEL_WIDTH)} ${duration(elapsed)}`
+  const rate = (latest.done - first.done) / elapsed
+  const parts = [
+    `${latest.unit} ${latest.done.toLocaleString("en")}/${latest.total.toLocaleString("en")}`,
+    ...(latest.note === undefined ? [] : [latest.note]),
+    ...(rate > 0 ? [`${rate.toFixed(rate < 10 ? 1 : 0)} ${latest.unit}s/s`] : []),
+    ...(rate > 0 && latest.done < latest.total
+      ? [`at most ${duration((latest.total - latest.done) / rate)} left`]
+      : []),
+  ]
+  return `${label.padEnd(LABEL_WIDTH)} ${parts.join("  ")}`
+}
+
+const makeProgress = (output: NodeJS.WriteStream) =>
+  Effect.gen(function* () {
+    const active = new Set<Running>()
+    const live = output.isTTY === true
+    let shown = 0
+    let drawn = 0
+
+    const clear = () => {
+      if (shown > 0) output.write(`\u001b[${shown}A\u001b[J`)
+      shown = 0
+    }
+    const draw = (now: number) => {
+      clear()
+      const width = (output.columns ?? 80) - 1
+      for (const running of active) output.write(`${describe(running, now).slice(0, width)}\n`)
+      shown = active.size
+      drawn = now
+    }
+    /** A line that stays. */
+    const say = (line: string, now: number) => {
+      if (live) clear()
+      output.write(`${line}\n`)
+      if (live) draw(now)
+    }
+
+    if (live) yield* Effect.addFinalizer(() => Effect.sync(clear))
+
+    return Progress.of({
+      running: Effect.fnUntraced(function* (label, effect) {
+        const started = yield* Clock.currentTimeMillis
+        const running: Running = { label, started, first: undefined, latest: undefined, printed: started }
+        active.add(running)
+        if (live) draw(started)
+        const result = yield* effect.pipe(
+          Effect.provideService(Current, running),
+          Effect.ensuring(Effect.sync(() => active.delete(running))),
+        )
+        const now = yield* Clock.currentTimeMillis
+        say(`${label.padEnd(LABEL_WIDTH)} done in ${duration((now - started) / 1000)}`, now)
+        return result
+      }),
+      step: Effect.fnUntraced(function* (step) {
+        const running = yield* Current
+        if (running === undefined) return
+        const now = yield* Clock.currentTimeMillis
+        running.first ??= step
+        running.latest = step
+        if (live && now - drawn >= LIVE_INTERVAL) draw(now)
+        if (!live && now - running.printed >= PLAIN_INTERVAL) {
+          running.printed = now
+          output.write(`${describe(running, now)}\n`)
+        }
+      }),
+      cached: Effect.fnUntraced(function* (label) {
+        say(`${label.padEnd(LABEL_WIDTH)} cached`, yield* Clock.currentTimeMillis)
+      }),
+    })
+  })

@@ -1,0 +1,80 @@
+/** Typed contents of the store: tensors as safetensors, tables as Parquet, anything with a Schema as JSON. */
+import type { ColumnTable } from "arquero"
+import { Effect, Schema } from "effect"
+import type { ArtifactRef } from "./Artifact.ts"
+import { ArtifactStore } from "./ArtifactStore.ts"
+import { decodeTable, encodeTable } from "./formats/parquet.ts"
+import { decode, encode, type HostTensor, MalformedTensors } from "./formats/safetensors.ts"
+
+export type Tensors = Readonly<Record<string, HostTensor>>
+
+export const putTensors = Effect.fn("putTensors")(function* (tensors: Tensors) {
+  const store = yield* ArtifactStore
+  return yield* store.put("safetensors", encode(tensors))
+})
+
+export const getTensors = Effect.fn("getTensors")(function* (ref: ArtifactRef) {
+  const store = yield* ArtifactStore
+  const { tensors } = yield* Effect.fromResult(decode(yield* store.get(ref)))
+  return tensors
+})
+
+const wrongType = (name: string, wanted: string) =>
+  Effect.fail(new MalformedTensors({ message: `tensor ${name} should be there with dtype ${wanted}` }))
+
+/** The data of a float32 tensor of a file. */
+export const float32 = (tensors: Tensors, name: string): Effect.Effect<Float32Array, MalformedTensors> => {
+  const tensor = tensors[name]
+  return tensor?.dtype === "F32" ? Effect.succeed(tensor.data) : wrongType(name, "F32")
+}
+
+/** The data of a float64 tensor of a file. */
+export const float64 = (tensors: Tensors, name: string): Effect.Effect<Float64Array, MalformedTensors> => {
+  const tensor = tensors[name]
+  return tensor?.dtype === "F64" ? Effect.succeed(tensor.data) : wrongType(name, "F64")
+}
+
+/** A float32 tensor to store. */
+export const f32Tensor = (data: Float32Array, shape: ReadonlyArray<number> = [data.length]): HostTensor => ({
+  dtype: "F32",
+  shape,
+  data,
+})
+
+/** A float64 tensor to store. */
+export const f64Tensor = (data: Float64Array, shape: ReadonlyArray<number> = [data.length]): HostTensor => ({
+  dtype: "F64",
+  shape,
+  data,
+})
+
+export const putTable = Effect.fn("putTable")(function* (table: ColumnTable) {
+  const store = yield* ArtifactStore
+  return yield* store.put("parquet", encodeTable(table))
+})
+
+export const getTable = Effect.fn("getTable")(function* (ref: ArtifactRef) {
+  const store = yield* ArtifactStore
+  return yield* decodeTable(yield* store.get(ref))
+})
+
+/** The numbers of a column; missing values are NaN. */
+export const numbers = (table: ColumnTable, column: string): Float64Array =>
+  Float64Array.from(table.array(column), (value) =>
+    typeof value === "number" ? value : value === true ? 1 : value === false ? 0 : Number.NaN,
+  )
+
+export const putJson = Effect.fn("putJson")(function* <T, E>(schema: Schema.ConstraintCodec<T, E>, value: T) {
+  const store = yield* ArtifactStore
+  const encoded = yield* Schema.encodeEffect(schema)(value)
+  return yield* store.put("json", new TextEncoder().encode(`${JSON.stringify(encoded)}\n`))
+})
+
+export const getJson = Effect.fn("getJson")(function* <T, E>(
+  schema: Schema.ConstraintCodec<T, E>,
+  ref: ArtifactRef,
+) {
+  const store = yield* ArtifactStore
+  const text = new TextDecoder().decode(yield* store.get(ref))
+  return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text)
+})

@@ -1,0 +1,32 @@
+/**
+ * Canonical, type-tagged text of plain data, and its digest: the identity that keys are made of.
+ *
+ * Equal data has equal text whatever the order of its fields; different data has different text.
+ * `null` n · booleans t f · numbers #<shortest decimal> (−0 is `#-0`) · strings "…" (JSON) ·
+ * arrays [ … ] · objects { key value … } sorted by key. Fields that are `undefined` do not exist.
+ */
+import { createHash } from "node:crypto"
+import { Predicate } from "effect"
+
+export const canonical = (value: unknown): string => {
+  if (value === null) return "n"
+  if (value === true) return "t"
+  if (value === false) return "f"
+  if (typeof value === "string") return JSON.stringify(value)
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw new TypeError(`${value} has no canonical form`)
+    return Object.is(value, -0) ? "#-0" : `#${value}`
+  }
+  if (Array.isArray(value)) return `[${value.map(canonical).join(" ")}]`
+  if (Predicate.isObject(value)) {
+    const fields = Object.entries(value).filter(([, field]) => field !== undefined)
+    fields.sort(([a], [b]) => (a < b ? -1 : 1))
+    return `{${fields.map(([key, field]) => `${JSON.stringify(key)} ${canonical(field)}`).join(" ")}}`
+  }
+  throw new TypeError(`a ${typeof value} has no canonical form`)
+}
+
+export const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex")
+
+/** SHA-256 of the canonical text. */
+export const digestOf = (value: unknown): string => sha256(canonical(value))

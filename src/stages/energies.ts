@@ -1,0 +1,50 @@
+/** Perturbation energies A(v, t) at checkpoints of a run (experiment.md §5), shared by the stages that need them. */
+import { Effect, Schema } from "effect"
+import { perturbationEnergies } from "../model/programs.ts"
+import { norm } from "../numerics/gram.ts"
+import { stream } from "../numerics/random.ts"
+import { TensorEngine } from "../services/TensorEngine.ts"
+import { type Dataset, Seed } from "./generateData.ts"
+import { draw, loadPairs } from "./pairs.ts"
+import type { Checkpoints } from "./trajectory.ts"
+
+export const ProbeConfig = Schema.Struct({
+  /** Pairs whose centroids are watched, drawn with replacement from all pairs, fixed for a run. */
+  probes: Schema.Int.check(Schema.isGreaterThan(0)),
+  /** Length of the displacement as a share of ‖θ_attn(t)‖. */
+  epsilon: Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThan(1)),
+})
+
+const Probing = Schema.Struct({ probe: ProbeConfig, seed: Seed })
+
+/** Directions per engine call: the longest that a person waits after Ctrl-C. */
+const CHUNK = 10
+
+/** A function (checkpoint, unit directions [attentionSize]) -> their energies, compiled once. */
+export const openEnergies = Effect.fn("openEnergies")(function* (
+  data: Dataset,
+  { layout, theta }: Checkpoints,
+  { probe, seed }: typeof Probing.Type,
+) {
+  const engine = yield* TensorEngine
+  const { all } = yield* loadPairs(data)
+  const probes = draw(all, stream(seed, "probe"), probe.probes)
+  const program = yield* engine.compileScan(perturbationEnergies(layout, probe.probes))
+  return Effect.fnUntraced(function* (checkpoint: number, directions: ReadonlyArray<Float32Array>) {
+    const at = yield* theta(checkpoint)
+    const epsilon = Float32Array.of(probe.epsilon * norm(at.subarray(0, layout.attentionSize)))
+    const energies: Array<number> = []
+    for (let i = 0; i < directions.length; i += CHUNK) {
+      const chunk = directions.slice(i, i + CHUNK)
+      const direction = new Float32Array(chunk.length * layout.attentionSize)
+      for (const [k, vector] of chunk.entries()) direction.set(vector, k * layout.attentionSize)
+      const { ys } = yield* program.run({
+        carry: {},
+        xs: { direction },
+        constants: { theta: at, epsilon, ...probes },
+      })
+      energies.push(...ys.energy)
+    }
+    return energies
+  })
+})

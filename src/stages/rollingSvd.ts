@@ -1,0 +1,142 @@
+/**
+ * Stage `rolling-svd`: at each measurement point, the thin SVD of the W rows of the window there, not centred
+ * and not normalised (experiment.md §4). Stores the spectrum and left singular vectors; directions are formed
+ * from the rows where they are needed, which takes a thousandth of the space.
+ */
+import { table } from "arquero"
+import { Effect, Schema } from "effect"
+import { rollingGram } from "../numerics/gram.ts"
+import { rightSingularVectors, type ThinSvd, thinSvdFromGram } from "../numerics/svd.ts"
+import { evenlySpaced, type Window, windowAt } from "../numerics/windows.ts"
+import { ArtifactRef } from "../services/Artifact.ts"
+import {
+  f64Tensor,
+  float64,
+  getTable,
+  getTensors,
+  numbers,
+  putTable,
+  putTensors,
+} from "../services/artifacts.ts"
+import { stage } from "../services/Stage.ts"
+import { loadRows, RowSource, type Rows } from "./rows.ts"
+
+const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
+
+export const SvdConfig = Schema.Struct({
+  /** W: rows in a window. */
+  window: PositiveInt,
+  /** K: leading directions kept; at most W. */
+  rank: PositiveInt,
+  /** Which rows belong to the window at t: the next W, or the last W. */
+  direction: Schema.Literals(["forward", "backward"]),
+  /** Measurement points, evenly spaced over the run. */
+  points: Schema.Int.check(Schema.isGreaterThan(0)),
+}).check(
+  Schema.makeFilter(({ window, rank }) =>
+    rank <= window ? true : { path: ["rank"], issue: `Expected at most the window ${window}, got ${rank}` },
+  ),
+)
+
+const Input = Schema.Struct({ rows: RowSource, svd: SvdConfig })
+
+export const RollingSvd = Schema.Struct({
+  /** Parquet, a row per point: checkpoint, step, first and count of the window's rows, σ₁…σ₁₀, energy shares. */
+  spectrum: ArtifactRef,
+  /** safetensors, per point i: `sigma.i` [count] and `left.i` [kept, count], float64. */
+  vectors: ArtifactRef,
+})
+export type RollingSvd = typeof RollingSvd.Type
+
+/** Leading singular values that the spectrum lists. */
+const LISTED = 10
+
+export const rollingSvd = stage({
+  name: "rolling-svd",
+  version: 1,
+  module: import.meta.url,
+  input: Input,
+  output: RollingSvd,
+  usesEngine: false,
+  run: Effect.fn("rolling-svd")(function* ({ rows: source, svd: { window: size, rank, direction, points } }) {
+    const rows = yield* loadRows(source)
+    const grams = rollingGram(rows.row)
+    const measured = evenlySpaced(rows.last, points).map((checkpoint) => {
+      const window = windowAt(checkpoint, size, direction, rows)
+      return {
+        checkpoint,
+        window,
+        svd: thinSvdFromGram(grams.gram(window.first, window.count), window.count),
+      }
+    })
+    const energyShare = ({ singularValues }: ThinSvd, k: number) => {
+      const energies = singularValues.map((sigma) => sigma * sigma)
+      const sum = (xs: Float64Array) => xs.reduce((total, x) => total + x, 0)
+      return energies.length < k ? null : sum(energies.subarray(0, k)) / sum(energies)
+    }
+    const sigmas = Array.from({ length: LISTED }, (_, k): [string, Array<number | null>] => [
+      `sigma${k + 1}`,
+      measured.map(({ svd }) => svd.singularValues[k] ?? null),
+    ])
+    const shares = [1, 3, LISTED].map((k): [string, Array<number | null>] => [
+      `energyShare${k}`,
+      measured.map(({ svd }) => energyShare(svd, k)),
+    ])
+    const spectrum = table({
+      checkpoint: measured.map(({ checkpoint }) => checkpoint),
+      step: measured.map(({ checkpoint }) => rows.steps[checkpoint]),
+      firstRow: measured.map(({ window }) => window.first),
+      rowCount: measured.map(({ window }) => window.count),
+      fullWindow: measured.map(({ window }) => window.count === size),
+      ...Object.fromEntries([...sigmas, ...shares]),
+      sigma2OverSigma3: measured.map(({ svd: { singularValues: s } }) => (s.length < 3 ? null : s[1] / s[2])),
+    })
+    const vectors = measured.flatMap(({ window: { count }, svd: { singularValues, leftVectors } }, i) => {
+      const kept = leftVectors.slice(0, rank)
+      const left = new Float64Array(kept.length * count)
+      for (const [k, u] of kept.entries()) left.set(u, k * count)
+      return [
+        [`sigma.${i}`, f64Tensor(singularValues)] as const,
+        [`left.${i}`, f64Tensor(left, [kept.length, count])] as const,
+      ]
+    })
+    return { spectrum: yield* putTable(spectrum), vectors: yield* putTensors(Object.fromEntries(vectors)) }
+  }),
+})
+
+/** The window at a measurement point and its leading directions, unit vectors [attentionSize]. */
+export interface Directions {
+  readonly checkpoint: number
+  readonly window: Window
+  readonly fullWindow: boolean
+  readonly vectors: ReadonlyArray<Float32Array>
+}
+
+/** Forms the directions of point i from the rows; fewer than K where the window has fewer or they are dependent. */
+export const openDirections = Effect.fn("openDirections")(function* (stored: RollingSvd, rows: Rows) {
+  const spectrum = yield* getTable(stored.spectrum)
+  const vectors = yield* getTensors(stored.vectors)
+  const [checkpoints, firsts, counts, full] = ["checkpoint", "firstRow", "rowCount", "fullWindow"].map(
+    (name) => numbers(spectrum, name),
+  )
+  return {
+    points: Array.from(checkpoints),
+    at: Effect.fnUntraced(function* (i: number) {
+      const window: Window = { first: firsts[i], count: counts[i] }
+      const singularValues = yield* float64(vectors, `sigma.${i}`)
+      const left = yield* float64(vectors, `left.${i}`)
+      const kept = window.count === 0 ? 0 : left.length / window.count
+      const leftVectors = Array.from({ length: kept }, (_, k) =>
+        left.subarray(k * window.count, (k + 1) * window.count),
+      )
+      const members = Array.from({ length: window.count }, (_, r) => rows.row(window.first + r))
+      const directions: Directions = {
+        checkpoint: checkpoints[i],
+        window,
+        fullWindow: full[i] === 1,
+        vectors: rightSingularVectors(members, { singularValues, leftVectors }, kept),
+      }
+      return directions
+    }),
+  }
+})
