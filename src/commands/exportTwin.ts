@@ -1,3 +1,174 @@
-import { Command } from "effect/cli"
-import { store } from "./options.ts"
-export const exportTwin = Command.make("export-twin", { store })
+import { Console, Effect, Option, Path, Schema } from "effect"
+import { Command, Flag } from "effect/cli"
+import { initialParameters, namedParameters, thetaAttn } from "../model/initialise.ts"
+import { type Layout, makeLayout } from "../model/layout.ts"
+import { perturbationEnergies, probeCentroids, trainSteps } from "../model/programs.ts"
+import { norm } from "../numerics/gram.ts"
+import { stream } from "../numerics/random.ts"
+import { evaluator } from "../pipelines/Node.ts"
+import { configOf, pipelines, type Scale, single } from "../pipelines/registry.ts"
+import { SingleConfig } from "../pipelines/single.ts"
+import { ArtifactStore } from "../services/ArtifactStore.ts"
+import { f32Tensor, type Tensors } from "../services/artifacts.ts"
+import { encode, type HostTensor } from "../services/formats/safetensors.ts"
+import { commitFile } from "../services/store/files.ts"
+import { TensorEngine } from "../services/TensorEngine.ts"
+import { randomDirection } from "../stages/measureNull.ts"
+import { draw, type Examples, loadPairs } from "../stages/pairs.ts"
+import { stepInputs, TrainInput } from "../stages/train.ts"
+import { BadInput, suggest } from "./BadInput.ts"
+import { runnerLayer, scale, set, store, threads } from "./options.ts"
+import { override } from "./overrides.ts"
+
+/** Probes and directions of the coupling check. */
+const PROBES = 256
+const DIRECTIONS = 8
+const EPSILON = 0.005
+
+/** The training that `name` stands for: a pipeline's, or that of a stored training by key or trajectory digest. */
+const trainingOf = Effect.fn("trainingOf")(function* (name: string, scale: Scale, set: ReadonlyArray<string>) {
+  const names = pipelines.map((pipeline) => pipeline.name)
+  if (names.includes(name)) {
+    const { seed, data, model, train } = yield* override(SingleConfig, configOf(scale), set)
+    const nodes = single({ ...configOf(scale), seed, data, model, train })
+    return { data: yield* evaluator()(nodes.data), model, train, seed }
+  }
+  const { records } = yield* ArtifactStore
+  const Stored = Schema.Struct({ input: TrainInput })
+  const matches = (yield* records).filter(
+    ({ stage, key, output }) =>
+      stage === "train" && (key.startsWith(name) || JSON.stringify(output).includes(`"digest":"${name}`)),
+  )
+  const stored = matches.length === 1 ? Schema.decodeUnknownOption(Stored)(matches[0].preimage) : Option.none()
+  if (Option.isSome(stored)) return stored.value.input
+  return yield* new BadInput({
+    message: `--run ${name}: neither a pipeline nor the digest of one stored training${suggest(name, names)}`,
+  })
+})
+
+const int64 = (shape: ReadonlyArray<number>, values: ArrayLike<number>): HostTensor => ({
+  dtype: "I64",
+  shape,
+  data: BigInt64Array.from(Array.from(values), BigInt),
+})
+
+/** Parameters by PyTorch `state_dict` name, in its layout and shapes. */
+const stateDict = (layout: Layout, theta: Float32Array): Tensors =>
+  Object.fromEntries(
+    namedParameters(layout, theta).map(({ name, shape, values }) => [name, f32Tensor(values, shape)]),
+  )
+
+/** `pairs` int64 [...leading, 2] and `labels` int64 [...leading]. */
+const examples = (leading: ReadonlyArray<number>, { a, b, label }: Examples): Tensors => ({
+  pairs: int64(
+    [...leading, 2],
+    Array.from(a, (first, i) => [first, b[i]]).flat(),
+  ),
+  labels: int64(leading, label),
+})
+
+/** Centroids and perturbation energies at `theta`, with what is needed to compute them again. */
+const couplingFiles = Effect.fn("couplingFiles")(function* (
+  layout: Layout,
+  theta: Float32Array,
+  pairs: Examples,
+  seed: number,
+) {
+  const engine = yield* TensorEngine
+  const probes = draw(pairs, stream(seed, "probe"), PROBES)
+  const size = layout.attentionSize
+  const direction = new Float32Array(DIRECTIONS * size)
+  for (let i = 0; i < DIRECTIONS; i++) direction.set(randomDirection(seed, 0, i, size), i * size)
+  const epsilon = Float32Array.of(EPSILON * norm(thetaAttn(layout, theta)))
+  const centroidProgram = yield* engine.compile(probeCentroids(layout, PROBES))
+  const energyProgram = yield* engine.compileScan(perturbationEnergies(layout, PROBES))
+  const { centroids } = yield* centroidProgram.run({ theta, ...probes })
+  const { ys } = yield* energyProgram.run({
+    carry: {},
+    xs: { direction },
+    constants: { theta, epsilon, ...probes },
+  })
+  return {
+    "theta.safetensors": encode(stateDict(layout, theta)),
+    "probes.safetensors": encode(examples([PROBES], probes)),
+    "directions.safetensors": encode({ directions: f32Tensor(direction, [DIRECTIONS, size]) }),
+    "expected.safetensors": encode({
+      centroids: f32Tensor(centroids, [PROBES, 2 * layout.shape.width]),
+      energy: f32Tensor(ys.energy),
+      epsilon: f32Tensor(epsilon),
+    }),
+  }
+})
+
+export const exportTwin = Command.make(
+  "export-twin",
+  {
+    run: Flag.String("run").pipe(
+      Flag.withMetavar("PIPELINE|DIGEST"),
+      Flag.withDescription("A pipeline, or the first digits of the key or trajectory of a stored training"),
+      Flag.withDefault("single"),
+    ),
+    steps: Flag.Int("steps").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))),
+      Flag.withDescription("Training steps to export"),
+      Flag.withDefault(200),
+    ),
+    out: Flag.String("out").pipe(Flag.withMetavar("DIR"), Flag.withDescription("Directory to write to")),
+    scale,
+    set,
+    store,
+    threads,
+  },
+  (options) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const engine = yield* TensorEngine
+        const { join } = yield* Path.Path
+        const training = yield* trainingOf(options.run, options.scale, options.set)
+        const { data, model, train, seed } = training
+        const layout = makeLayout({ modulus: data.modulus, ...model })
+        const pairs = yield* loadPairs(data)
+        const initial = initialParameters(layout, seed)
+        const xs = stepInputs(pairs, training, 1, options.steps)
+        const program = yield* engine.compileScan(trainSteps(layout, train, train.batchSize))
+        const zeros = new Float32Array(layout.size)
+        const { carry, ys } = yield* program.run({
+          carry: { theta: initial, first: zeros, second: zeros },
+          xs,
+          constants: {},
+        })
+        const { learningRate, beta1, beta2, epsilon, weightDecay, clipNorm } = train
+        const hyperparameters = {
+          learningRate,
+          beta1,
+          beta2,
+          epsilon,
+          weightDecay,
+          clipNorm,
+          heads: model.heads,
+        }
+        const losses = { hyperparameters, losses: Array.from(ys.loss) }
+        const files = {
+          "init.safetensors": encode(stateDict(layout, initial)),
+          "batches.safetensors": encode(examples([options.steps, train.batchSize], xs)),
+          "final.safetensors": encode(stateDict(layout, carry.theta)),
+          "losses.json": new TextEncoder().encode(`${JSON.stringify(losses, null, 2)}\n`),
+          ...(yield* couplingFiles(layout, carry.theta, pairs.all, seed)),
+        }
+        for (const [name, bytes] of Object.entries(files)) {
+          yield* commitFile(join(options.out, name), bytes).pipe(
+            Effect.mapError(() => new BadInput({ message: `--out ${options.out}: cannot write ${name} there` })),
+          )
+        }
+        yield* Console.log(`wrote ${Object.keys(files).length} files to ${options.out}`)
+      }),
+    ).pipe(Effect.provide(runnerLayer(options))),
+).pipe(
+  Command.withDescription("Write a training's first steps for replay in stock PyTorch, and a coupling check"),
+  Command.withExamples([
+    {
+      command: "pnpm pipeline export-twin --run single --steps 200 --out twin && python bench/peers/check_twin.py twin",
+      description: "Replay 200 steps in PyTorch and compare",
+    },
+  ]),
+)

@@ -67,7 +67,13 @@ export const TrainConfig = Schema.Struct({
 )
 export type TrainConfig = typeof TrainConfig.Type
 
-const Input = Schema.Struct({ data: Dataset, model: ModelConfig, train: TrainConfig, seed: Seed })
+export const TrainInput = Schema.Struct({
+  data: Dataset,
+  model: ModelConfig,
+  train: TrainConfig,
+  seed: Seed,
+})
+export type TrainInput = typeof TrainInput.Type
 
 const Step = Schema.NullOr(Schema.Int)
 
@@ -128,6 +134,23 @@ const EVALUATION_CHUNK = 1024
 export const batchOfStep = (pairs: Pairs, seed: number, t: number, size: number): Examples =>
   draw(pairs.train, stream(seed, "batch", t), size)
 
+/** The inputs of the steps `first … first + count − 1`, counted from 1: what `trainSteps` scans over. */
+export const stepInputs = (
+  pairs: Pairs,
+  { train: config, seed }: Pick<TrainInput, "train" | "seed">,
+  first: number,
+  count: number,
+) => {
+  const ts = Array.from({ length: count }, (_, i) => first + i)
+  const scalars = ts.map((t) => stepScalars(config, t))
+  return {
+    ...concatenate(ts.map((t) => batchOfStep(pairs, seed, t, config.batchSize))),
+    stepSize: Float32Array.from(scalars, (s) => s.stepSize),
+    decay: Float32Array.from(scalars, (s) => s.decay),
+    denominatorScale: Float32Array.from(scalars, (s) => s.denominatorScale),
+  }
+}
+
 /** A function that evaluates parameters on all pairs. */
 const evaluator = Effect.fn("train.evaluator")(function* (
   layout: ReturnType<typeof makeLayout>,
@@ -173,7 +196,7 @@ export const train = stage({
   name: "train",
   version: 1,
   module: import.meta.url,
-  input: Input,
+  input: TrainInput,
   output: TrainedRun,
   usesEngine: true,
   identity: ({ train: { maxSteps: _, stop: __, ...train }, ...rest }) => ({ ...rest, train }),
@@ -253,16 +276,9 @@ export const train = stage({
 
         while (!finished(checkpoints)) {
           const from = checkpoints.at(-1)?.step ?? 0
-          const ts = Array.from({ length: every }, (_, i) => from + i + 1)
-          const scalars = ts.map((t) => stepScalars(config, t))
           const { carry, ys } = yield* steps.run({
             carry: state,
-            xs: {
-              ...concatenate(ts.map((t) => batchOfStep(pairs, seed, t, batchSize))),
-              stepSize: Float32Array.from(scalars, (s) => s.stepSize),
-              decay: Float32Array.from(scalars, (s) => s.decay),
-              denominatorScale: Float32Array.from(scalars, (s) => s.denominatorScale),
-            },
+            xs: stepInputs(pairs, input, from + 1, every),
             constants: {},
           })
           const step = from + every
