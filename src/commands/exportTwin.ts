@@ -26,7 +26,11 @@ const DIRECTIONS = 8
 const EPSILON = 0.005
 
 /** The training that `name` stands for: a pipeline's, or that of a stored training by key or trajectory digest. */
-const trainingOf = Effect.fn("trainingOf")(function* (name: string, scale: Scale, set: ReadonlyArray<string>) {
+const trainingOf = Effect.fn("trainingOf")(function* (
+  name: string,
+  scale: Scale,
+  set: ReadonlyArray<string>,
+) {
   const names = pipelines.map((pipeline) => pipeline.name)
   if (names.includes(name)) {
     const { seed, data, model, train } = yield* override(SingleConfig, configOf(scale), set)
@@ -39,7 +43,8 @@ const trainingOf = Effect.fn("trainingOf")(function* (name: string, scale: Scale
     ({ stage, key, output }) =>
       stage === "train" && (key.startsWith(name) || JSON.stringify(output).includes(`"digest":"${name}`)),
   )
-  const stored = matches.length === 1 ? Schema.decodeUnknownOption(Stored)(matches[0].preimage) : Option.none()
+  const stored =
+    matches.length === 1 ? Schema.decodeUnknownOption(Stored)(matches[0].preimage) : Option.none()
   if (Option.isSome(stored)) return stored.value.input
   return yield* new BadInput({
     message: `--run ${name}: neither a pipeline nor the digest of one stored training${suggest(name, names)}`,
@@ -60,10 +65,7 @@ const stateDict = (layout: Layout, theta: Float32Array): Tensors =>
 
 /** `pairs` int64 [...leading, 2] and `labels` int64 [...leading]. */
 const examples = (leading: ReadonlyArray<number>, { a, b, label }: Examples): Tensors => ({
-  pairs: int64(
-    [...leading, 2],
-    Array.from(a, (first, i) => [first, b[i]]).flat(),
-  ),
+  pairs: int64([...leading, 2], Array.from(a, (first, i) => [first, b[i]]).flat()),
   labels: int64(leading, label),
 })
 
@@ -157,7 +159,9 @@ export const exportTwin = Command.make(
         }
         for (const [name, bytes] of Object.entries(files)) {
           yield* commitFile(join(options.out, name), bytes).pipe(
-            Effect.mapError(() => new BadInput({ message: `--out ${options.out}: cannot write ${name} there` })),
+            Effect.mapError(
+              () => new BadInput({ message: `--out ${options.out}: cannot write ${name} there` }),
+            ),
           )
         }
         yield* Console.log(`wrote ${Object.keys(files).length} files to ${options.out}`)
@@ -167,7 +171,8 @@ export const exportTwin = Command.make(
   Command.withDescription("Write a training's first steps for replay in stock PyTorch, and a coupling check"),
   Command.withExamples([
     {
-      command: "pnpm pipeline export-twin --run single --steps 200 --out twin && python bench/peers/check_twin.py twin",
+      command:
+        "pnpm pipeline export-twin --run single --steps 200 --out twin && python bench/peers/check_twin.py twin",
       description: "Replay 200 steps in PyTorch and compare",
     },
   ]),

@@ -34,7 +34,12 @@ export const NullEnergies = Schema.Struct({
 })
 
 /** Unit vector number `index` at a checkpoint. */
-export const randomDirection = (seed: number, checkpoint: number, index: number, size: number): Float32Array => {
+export const randomDirection = (
+  seed: number,
+  checkpoint: number,
+  index: number,
+  size: number,
+): Float32Array => {
   const direction = new Float32Array(size)
   normalsInto(stream(seed, "random-direction", checkpoint * 2 ** 12 + index), direction)
   const scale = 1 / norm(direction)

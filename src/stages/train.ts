@@ -11,18 +11,25 @@ import { Effect, Schema } from "effect"
 import { stepScalars } from "../model/adamw.ts"
 import { initialParameters } from "../model/initialise.ts"
 import { makeLayout } from "../model/layout.ts"
-import { evaluateExamples, trainSteps } from "../model/programs.ts"
+import { trainSteps } from "../model/programs.ts"
 import { type Accuracy, firstAtLeast, stopStep } from "../numerics/grokking.ts"
 import { stream } from "../numerics/random.ts"
-import { mean } from "../numerics/statistics.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
-import { ArtifactStore } from "../services/ArtifactStore.ts"
-import { f32Tensor, float32, getTensors, putJson, putTable, putTensors } from "../services/artifacts.ts"
+import { putJson, putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
-import { stage } from "../services/Stage.ts"
+import { type Cursor, stage } from "../services/Stage.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
+import {
+  type Checkpoint,
+  dropMoments,
+  loadState,
+  resumable,
+  storeState,
+  type TrainingState,
+} from "./checkpoints.ts"
+import { openEvaluation } from "./evaluation.ts"
 import { Dataset, Seed } from "./generateData.ts"
-import { concatenate, draw, type Examples, loadPairs, type Pairs, take } from "./pairs.ts"
+import { concatenate, draw, type Examples, loadPairs, type Pairs } from "./pairs.ts"
 
 const positive = Schema.isGreaterThan(0)
 const PositiveInt = Schema.Int.check(positive)
@@ -100,35 +107,12 @@ export const TrainedRun = Schema.Struct({
 })
 export type TrainedRun = typeof TrainedRun.Type
 
-const Evaluation = Schema.Struct({
-  trainLoss: Schema.Finite,
-  testLoss: Schema.Finite,
-  trainAccuracy: Schema.Finite,
-  testAccuracy: Schema.Finite,
-})
-
-/** An entry of the cursor. `losses` and `gradientNorms` are those of the steps since the entry before. */
-const Checkpoint = Schema.Struct({
-  step: Schema.Int,
-  theta: ArtifactRef,
-  moments: ArtifactRef,
-  losses: Schema.Array(Schema.Finite),
-  gradientNorms: Schema.Array(Schema.Finite),
-  evaluation: Evaluation,
-})
-type Checkpoint = typeof Checkpoint.Type
-
 /** Training diverged: a loss is not a number. */
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", { step: Schema.Int }) {
   override get message() {
     return `training diverged before step ${this.step}: the loss is not finite; lower train.learningRate`
   }
 }
-
-/** Moments are kept at multiples of this step, to branch and resume from. */
-const KEYFRAME = 500
-
-const EVALUATION_CHUNK = 1024
 
 /** The batch of step t (counted from 1): pairs of the training set, with replacement. */
 export const batchOfStep = (pairs: Pairs, seed: number, t: number, size: number): Examples =>
@@ -151,46 +135,83 @@ export const stepInputs = (
   }
 }
 
-/** A function that evaluates parameters on all pairs. */
-const evaluator = Effect.fn("train.evaluator")(function* (
-  layout: ReturnType<typeof makeLayout>,
-  { all, isTrain }: Pairs,
-) {
+const curveOf = (checkpoints: ReadonlyArray<Checkpoint>): ReadonlyArray<Accuracy> =>
+  checkpoints.map(({ step, evaluation }) => ({ step, test: evaluation.testAccuracy }))
+
+/** Where the run ends: at its stop rule, or at maxSteps. */
+const endOf = ({ stop, maxSteps }: TrainConfig, checkpoints: ReadonlyArray<Checkpoint>): number =>
+  Math.min(stopStep(curveOf(checkpoints), stop) ?? maxSteps, maxSteps)
+
+const noteOn = ({ losses, evaluation }: Checkpoint): string => {
+  const { trainLoss, trainAccuracy, testAccuracy } = evaluation
+  const loss = (losses.at(-1) ?? trainLoss).toExponential(2)
+  return `loss ${loss}  train ${trainAccuracy.toFixed(3)}  test ${testAccuracy.toFixed(3)}`
+}
+
+/** All checkpoints up to the end of the run: those that the cursor has, then newly trained ones. */
+const trainToEnd = Effect.fn("trainToEnd")(function* (input: TrainInput, cursor: Cursor) {
+  const { data, model, train: config, seed } = input
   const engine = yield* TensorEngine
-  const program = yield* engine.compileScan(evaluateExamples(layout, EVALUATION_CHUNK))
-  const count = all.a.length
-  const padded = Math.ceil(count / EVALUATION_CHUNK) * EVALUATION_CHUNK
-  const xs = take(
-    all,
-    Int32Array.from({ length: padded }, (_, i) => i % count),
-  )
-  return Effect.fnUntraced(function* (theta: Float32Array) {
-    const { ys } = yield* program.run({ carry: {}, xs, constants: { theta } })
-    const average = (values: ArrayLike<number>, train: boolean) =>
-      mean(isTrain.flatMap((isTrainPair, i) => (isTrainPair === train ? [values[i]] : [])))
-    const evaluation: typeof Evaluation.Type = {
-      trainLoss: average(ys.loss, true),
-      testLoss: average(ys.loss, false),
-      trainAccuracy: average(ys.correct, true),
-      testAccuracy: average(ys.correct, false),
-    }
-    return evaluation
+  const progress = yield* Progress
+  const layout = makeLayout({ modulus: data.modulus, ...model })
+  const pairs = yield* loadPairs(data)
+  const evaluate = yield* openEvaluation(layout, pairs)
+  const program = yield* engine.compileScan(trainSteps(layout, config, config.batchSize))
+
+  const checkpoints = [...(yield* resumable(cursor.entries))]
+
+  const commit = Effect.fnUntraced(function* (
+    step: number,
+    state: TrainingState,
+    block: Pick<Checkpoint, "losses" | "gradientNorms">,
+  ) {
+    const evaluation = yield* evaluate(state.theta)
+    if (![...block.losses, evaluation.trainLoss].every(Number.isFinite)) return yield* new Diverged({ step })
+    const previous = checkpoints.at(-1)
+    const checkpoint: Checkpoint = { step, ...(yield* storeState(state)), ...block, evaluation }
+    yield* cursor.advance(step, checkpoint)
+    if (previous !== undefined) yield* dropMoments(previous)
+    checkpoints.push(checkpoint)
+    yield* progress.step({ done: step, total: config.maxSteps, unit: "step", note: noteOn(checkpoint) })
+    return checkpoint
   })
+
+  const zeros = new Float32Array(layout.size)
+  const initial: TrainingState = { theta: initialParameters(layout, seed), first: zeros, second: zeros }
+  let newest = checkpoints.at(-1) ?? (yield* commit(0, initial, { losses: [], gradientNorms: [] }))
+  let state = newest.step === 0 ? initial : yield* loadState(newest)
+  while (newest.step < endOf(config, checkpoints)) {
+    const { carry, ys } = yield* program.run({
+      carry: state,
+      xs: stepInputs(pairs, input, newest.step + 1, config.evaluateEvery),
+      constants: {},
+    })
+    state = carry
+    newest = yield* commit(newest.step + config.evaluateEvery, state, {
+      losses: Array.from(ys.loss),
+      gradientNorms: Array.from(ys.gradientNorm),
+    })
+  }
+  return checkpoints.filter(({ step }) => step <= endOf(config, checkpoints))
 })
 
-/** The longest prefix of the entries whose parameters exist and whose last moments exist too. */
-const resumable = Effect.fn("train.resumable")(function* (entries: ReadonlyArray<unknown>) {
-  const store = yield* ArtifactStore
-  let prefix: ReadonlyArray<Checkpoint> = []
-  let last = 0
-  for (const [i, entry] of entries.entries()) {
-    const checkpoint = yield* Effect.option(Schema.decodeUnknownEffect(Checkpoint)(entry))
-    if (checkpoint._tag === "None" || !(yield* store.has(checkpoint.value.theta))) break
-    prefix = [...prefix, checkpoint.value]
-    if (yield* store.has(checkpoint.value.moments)) last = i + 1
-  }
-  return prefix.slice(0, last)
-})
+const curveTable = (checkpoints: ReadonlyArray<Checkpoint>) =>
+  table({
+    step: checkpoints.map(({ step }) => step),
+    trainLoss: checkpoints.map(({ evaluation }) => evaluation.trainLoss),
+    testLoss: checkpoints.map(({ evaluation }) => evaluation.testLoss),
+    trainAccuracy: checkpoints.map(({ evaluation }) => evaluation.trainAccuracy),
+    testAccuracy: checkpoints.map(({ evaluation }) => evaluation.testAccuracy),
+  })
+
+const lossTable = (checkpoints: ReadonlyArray<Checkpoint>) => {
+  const loss = checkpoints.flatMap(({ losses }) => losses)
+  return table({
+    step: loss.map((_, i) => i + 1),
+    loss,
+    gradientNorm: checkpoints.flatMap(({ gradientNorms }) => gradientNorms),
+  })
+}
 
 export const train = stage({
   name: "train",
@@ -203,130 +224,24 @@ export const train = stage({
   run: (input, cursor) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const { data, model, train: config, seed } = input
-        const { evaluateEvery: every, batchSize, maxSteps } = config
-        const engine = yield* TensorEngine
-        const store = yield* ArtifactStore
-        const progress = yield* Progress
-        const layout = makeLayout({ modulus: data.modulus, ...model })
-        const pairs = yield* loadPairs(data)
-        const evaluate = yield* evaluator(layout, pairs)
-        const steps = yield* engine.compileScan(trainSteps(layout, config, batchSize))
-
-        const curveOf = (checkpoints: ReadonlyArray<Checkpoint>): ReadonlyArray<Accuracy> =>
-          checkpoints.map(({ step, evaluation }) => ({ step, test: evaluation.testAccuracy }))
-        /** A longer earlier run may go past the stop: what counts is the part up to it. */
-        const untilStop = (checkpoints: ReadonlyArray<Checkpoint>) => {
-          const end = stopStep(curveOf(checkpoints), config.stop) ?? maxSteps
-          return checkpoints.filter(({ step }) => step <= end)
-        }
-        const finished = (checkpoints: ReadonlyArray<Checkpoint>) => {
-          const last = checkpoints.at(-1)
-          return (
-            last !== undefined &&
-            (last.step >= maxSteps || stopStep(curveOf(checkpoints), config.stop) !== null)
-          )
-        }
-
-        const commit = Effect.fnUntraced(function* (
-          checkpoints: ReadonlyArray<Checkpoint>,
-          state: {
-            readonly theta: Float32Array
-            readonly first: Float32Array
-            readonly second: Float32Array
-          },
-          block: Pick<Checkpoint, "step" | "losses" | "gradientNorms">,
-        ) {
-          const previous = checkpoints.at(-1)
-          const checkpoint: Checkpoint = {
-            ...block,
-            theta: yield* putTensors({ theta: f32Tensor(state.theta) }),
-            moments: yield* putTensors({ first: f32Tensor(state.first), second: f32Tensor(state.second) }),
-            evaluation: yield* evaluate(state.theta),
-          }
-          yield* cursor.advance(block.step, checkpoint)
-          if (previous !== undefined && previous.step % KEYFRAME !== 0) yield* store.drop(previous.moments)
-          const { trainAccuracy, testAccuracy } = checkpoint.evaluation
-          const loss = block.losses.at(-1) ?? checkpoint.evaluation.trainLoss
-          yield* progress.step({
-            done: block.step,
-            total: maxSteps,
-            unit: "step",
-            note: `loss ${loss.toExponential(2)}  train ${trainAccuracy.toFixed(3)}  test ${testAccuracy.toFixed(3)}`,
-          })
-          return checkpoint
-        })
-
-        const checkpoints = [...(yield* resumable(cursor.entries))]
-        let state: { theta: Float32Array; first: Float32Array; second: Float32Array }
-        const newest = checkpoints.at(-1)
-        if (newest === undefined) {
-          const zeros = new Float32Array(layout.size)
-          state = { theta: initialParameters(layout, seed), first: zeros, second: zeros }
-          checkpoints.push(yield* commit(checkpoints, state, { step: 0, losses: [], gradientNorms: [] }))
-        } else {
-          const theta = yield* getTensors(newest.theta)
-          const moments = yield* getTensors(newest.moments)
-          state = {
-            theta: yield* float32(theta, "theta"),
-            first: yield* float32(moments, "first"),
-            second: yield* float32(moments, "second"),
-          }
-        }
-
-        while (!finished(checkpoints)) {
-          const from = checkpoints.at(-1)?.step ?? 0
-          const { carry, ys } = yield* steps.run({
-            carry: state,
-            xs: stepInputs(pairs, input, from + 1, every),
-            constants: {},
-          })
-          const step = from + every
-          if (!ys.loss.every(Number.isFinite)) return yield* new Diverged({ step })
-          state = carry
-          checkpoints.push(
-            yield* commit(checkpoints, state, {
-              step,
-              losses: Array.from(ys.loss),
-              gradientNorms: Array.from(ys.gradientNorm),
-            }),
-          )
-        }
-
-        const kept = untilStop(checkpoints)
-        const curve = curveOf(kept)
-        const lastEvaluation = kept[kept.length - 1].evaluation
-        const evaluations = kept.map(({ evaluation }) => evaluation)
-        const result: TrainedRun = {
-          model: { modulus: data.modulus, ...model },
-          trajectory: yield* putJson(
-            Trajectory,
-            kept.map(({ step, theta }) => ({ step, theta })),
-          ),
-          checkpoints: kept.length,
-          curve: yield* putTable(
-            table({
-              step: kept.map(({ step }) => step),
-              trainLoss: evaluations.map(({ trainLoss }) => trainLoss),
-              testLoss: evaluations.map(({ testLoss }) => testLoss),
-              trainAccuracy: evaluations.map(({ trainAccuracy }) => trainAccuracy),
-              testAccuracy: evaluations.map(({ testAccuracy }) => testAccuracy),
-            }),
-          ),
-          losses: yield* putTable(
-            table({
-              step: kept.flatMap(({ losses }) => losses).map((_, i) => i + 1),
-              loss: kept.flatMap(({ losses }) => losses),
-              gradientNorm: kept.flatMap(({ gradientNorms }) => gradientNorms),
-            }),
-          ),
+        const checkpoints = yield* trainToEnd(input, cursor)
+        const { stop } = input.train
+        const curve = curveOf(checkpoints)
+        const { testAccuracy, trainAccuracy } = checkpoints[checkpoints.length - 1].evaluation
+        const trajectory = checkpoints.map(({ step, theta }) => ({ step, theta }))
+        const run: TrainedRun = {
+          model: { modulus: input.data.modulus, ...input.model },
+          trajectory: yield* putJson(Trajectory, trajectory),
+          checkpoints: checkpoints.length,
+          curve: yield* putTable(curveTable(checkpoints)),
+          losses: yield* putTable(lossTable(checkpoints)),
           firstHalf: firstAtLeast(curve, 0.5),
-          firstThreshold: firstAtLeast(curve, config.stop.accuracy),
-          stopStep: stopStep(curve, config.stop),
-          finalTestAccuracy: lastEvaluation.testAccuracy,
-          finalTrainAccuracy: lastEvaluation.trainAccuracy,
+          firstThreshold: firstAtLeast(curve, stop.accuracy),
+          stopStep: stopStep(curve, stop),
+          finalTestAccuracy: testAccuracy,
+          finalTrainAccuracy: trainAccuracy,
         }
-        return result
+        return run
       }),
     ),
 })

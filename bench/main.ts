@@ -1,0 +1,12 @@
+/** `pnpm bench`: side-by-side benchmarks, each against peers that run in the same minutes. */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { step } from "./step.ts"
+
+const bench = Command.make("bench").pipe(
+  Command.withDescription("Side-by-side benchmarks"),
+  Command.withSubcommands([step]),
+)
+
+NodeRuntime.runMain(Command.run(bench, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer)))

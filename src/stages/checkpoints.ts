@@ -1,0 +1,64 @@
+/** The entries of a training's cursor: how a checkpoint is stored, and from which one a run can go on. */
+import { Effect, Option, Schema } from "effect"
+import { ArtifactRef } from "../services/Artifact.ts"
+import { ArtifactStore } from "../services/ArtifactStore.ts"
+import { f32Tensor, float32, getTensors, putTensors } from "../services/artifacts.ts"
+import { Evaluation } from "./evaluation.ts"
+
+/** An entry of the cursor. `losses` and `gradientNorms` are those of the steps since the entry before. */
+export const Checkpoint = Schema.Struct({
+  step: Schema.Int,
+  theta: ArtifactRef,
+  moments: ArtifactRef,
+  losses: Schema.Array(Schema.Finite),
+  gradientNorms: Schema.Array(Schema.Finite),
+  evaluation: Evaluation,
+})
+export type Checkpoint = typeof Checkpoint.Type
+
+/** Moments are kept at multiples of this step, to branch and resume from. */
+const KEYFRAME = 500
+
+/** Parameters and AdamW's moments, [layout.size] each. */
+export interface TrainingState {
+  readonly theta: Float32Array
+  readonly first: Float32Array
+  readonly second: Float32Array
+}
+
+export const storeState = Effect.fn("storeState")(function* ({ theta, first, second }: TrainingState) {
+  return {
+    theta: yield* putTensors({ theta: f32Tensor(theta) }),
+    moments: yield* putTensors({ first: f32Tensor(first), second: f32Tensor(second) }),
+  }
+})
+
+export const loadState = Effect.fn("loadState")(function* ({ theta, moments }: Checkpoint) {
+  const saved = yield* getTensors(moments)
+  const state: TrainingState = {
+    theta: yield* float32(yield* getTensors(theta), "theta"),
+    first: yield* float32(saved, "first"),
+    second: yield* float32(saved, "second"),
+  }
+  return state
+})
+
+/** Deletes the moments of a checkpoint that is no longer the newest, unless they are kept to branch from. */
+export const dropMoments = Effect.fn("dropMoments")(function* ({ step, moments }: Checkpoint) {
+  const store = yield* ArtifactStore
+  if (step % KEYFRAME !== 0) yield* store.drop(moments)
+})
+
+/** The longest prefix of the entries whose parameters exist and whose last moments exist too. */
+export const resumable = Effect.fn("resumable")(function* (entries: ReadonlyArray<unknown>) {
+  const store = yield* ArtifactStore
+  const prefix: Array<Checkpoint> = []
+  let last = 0
+  for (const [i, entry] of entries.entries()) {
+    const checkpoint = Schema.decodeUnknownOption(Checkpoint)(entry)
+    if (Option.isNone(checkpoint) || !(yield* store.has(checkpoint.value.theta))) break
+    prefix.push(checkpoint.value)
+    if (yield* store.has(checkpoint.value.moments)) last = i + 1
+  }
+  return prefix.slice(0, last)
+})

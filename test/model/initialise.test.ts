@@ -1,0 +1,100 @@
+import { assert, describe, it } from "@effect/vitest"
+import { initialParameters, namedParameters, thetaAttn } from "../../src/model/initialise.ts"
+import type { Initialiser } from "../../src/model/layout.ts"
+import { mean } from "../../src/numerics/statistics.ts"
+import { assertSameBits } from "./close.ts"
+import golden from "./golden/init.json" with { type: "json" }
+import { paperLayout, smallLayout } from "./samples.ts"
+
+const seeds = [42, 137, 2024]
+
+const pytorch = new Map(Object.entries(golden.parameters))
+
+const standardDeviation = (xs: Float32Array): number => {
+  const centre = mean(xs)
+  return Math.sqrt(mean(Float64Array.from(xs, (x) => (x - centre) ** 2)))
+}
+
+/** Standard errors, relative to the deviation, of the deviation and of the extremes of n draws. */
+const standardErrors = (kind: Initialiser["kind"], n: number) => {
+  switch (kind) {
+    case "normal":
+      return { deviation: 1 / Math.sqrt(2 * n), extremes: 0.5 }
+    case "uniform":
+      return { deviation: Math.sqrt(0.2 / n), extremes: Math.sqrt(12) / n }
+    case "constant":
+      return { deviation: 0, extremes: 0 }
+  }
+}
+
+describe.each(seeds)("initial parameters of seed %i", (seed) => {
+  const theta = initialParameters(paperLayout, seed)
+  const parameters = namedParameters(paperLayout, theta)
+
+  it.each(parameters)("$name is distributed as PyTorch's", ({ name, size, initialiser, values }) => {
+    const expected = pytorch.get(name) ?? assert.fail("no golden values")
+    const error = standardErrors(initialiser.kind, size)
+    // Six standard errors: no test of 3 × 25 fails by chance.
+    assert.closeTo(standardDeviation(values), expected.std, 6 * expected.std * error.deviation)
+    assert.closeTo(Math.min(...values), expected.min, 6 * expected.std * error.extremes)
+    assert.closeTo(Math.max(...values), expected.max, 6 * expected.std * error.extremes)
+    const centre = initialiser.kind === "constant" ? initialiser.value : 0
+    assert.closeTo(mean(values), centre, (6 * expected.std) / Math.sqrt(size))
+  })
+
+  it("stay within the bound of a uniform distribution", () => {
+    for (const { name, initialiser, values } of parameters) {
+      if (initialiser.kind !== "uniform") continue
+      assert.isTrue(
+        values.every((w) => Math.abs(w) <= Math.fround(initialiser.bound)),
+        name,
+      )
+    }
+  })
+
+  it("are equal in both layers", () => {
+    const ofLayer = (layer: number) =>
+      parameters.filter(({ name }) => name.startsWith(`encoder.layers.${layer}.`)).map(({ values }) => values)
+    assert.lengthOf(ofLayer(0), 12)
+    assert.deepStrictEqual(ofLayer(0), ofLayer(1))
+  })
+
+  it("give θ_attn a norm of about 21.7", () => {
+    const norm = Math.sqrt(thetaAttn(paperLayout, theta).reduce((sum, w) => sum + w * w, 0))
+    assert.closeTo(norm, 21.7, 0.217)
+  })
+})
+
+describe("initial parameters", () => {
+  it("are the same bits for the same seed", () => {
+    assertSameBits(initialParameters(paperLayout, 42), initialParameters(paperLayout, 42))
+  })
+
+  it("differ from seed to seed in every random parameter", () => {
+    const others = namedParameters(paperLayout, initialParameters(paperLayout, 137))
+    for (const [i, { name, values, initialiser }] of namedParameters(
+      paperLayout,
+      initialParameters(paperLayout, 42),
+    ).entries()) {
+      const equal = values.filter((w, j) => w === others[i].values[j]).length
+      assert.strictEqual(equal, initialiser.kind === "constant" ? values.length : 0, name)
+    }
+  })
+
+  it("differ from parameter to parameter within a layer", () => {
+    const first = namedParameters(paperLayout, initialParameters(paperLayout, 42))
+      .filter(({ initialiser }) => initialiser.kind !== "constant")
+      .filter(({ name }) => !name.startsWith("encoder.layers.1."))
+      .map(({ values, initialiser }) => values[0] / (initialiser.kind === "uniform" ? initialiser.bound : 1))
+    assert.strictEqual(new Set(first).size, first.length)
+  })
+
+  it("are equal in every layer of a deeper model", () => {
+    const layout = smallLayout(3)
+    const parameters = namedParameters(layout, initialParameters(layout, 1))
+    for (const { name, values } of parameters) {
+      const [source] = parameters.filter((p) => p.name === name.replace(/layers\.\d/, "layers.0"))
+      assert.deepStrictEqual(values, source.values, name)
+    }
+  })
+})
