@@ -36,6 +36,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   return asksForTheImpossible(Cause.squash(exit.cause)) ? 2 : 1
 }
 
+/** Says once, on standard error, why the command ends early. */
 const report = (cause: Cause.Cause<unknown>) => {
   if (Cause.hasInterruptsOnly(cause)) {
     return Console.error("stopped; run the same command again to go on from the last checkpoint")
@@ -49,7 +50,7 @@ const report = (cause: Cause.Cause<unknown>) => {
 
 NodeRuntime.runMain(
   Command.run(pipeline, { version: packageJson.version }).pipe(
-    Effect.tapCause(report),
+    Effect.onError(report),
     Effect.provide(invalidInvocation),
     Effect.provide(NodeServices.layer),
   ),

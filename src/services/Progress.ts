@@ -65,17 +65,17 @@ export const describe = (
   now: number,
 ): string => {
   const elapsed = (now - started) / 1000
-  if (latest === undefined || first === undefined) return `${label.padEnd(LABEL_WIDTH)} ${duration(elapsed)}`
+  if (latest === undefined || first === undefined) return `${label}  ${duration(elapsed)}`
   const rate = (latest.done - first.done) / elapsed
   const parts = [
     `${latest.unit} ${latest.done.toLocaleString("en")}/${latest.total.toLocaleString("en")}`,
     ...(latest.note === undefined ? [] : [latest.note]),
     ...(rate > 0 ? [`${rate.toFixed(rate < 10 ? 1 : 0)} ${latest.unit}s/s`] : []),
     ...(rate > 0 && latest.done < latest.total
-      ? [`at most ${duration((latest.total - latest.done) / rate)} left`]
+      ? [`≤ ${duration((latest.total - latest.done) / rate)} left`]
       : []),
   ]
-  return `${label.padEnd(LABEL_WIDTH)} ${parts.join("  ")}`
+  return [label, ...parts].join("  ")
 }
 
 const makeProgress = (output: NodeJS.WriteStream) =>
@@ -86,7 +86,7 @@ const makeProgress = (output: NodeJS.WriteStream) =>
     let drawn = 0
 
     const clear = () => {
-      if (shown > 0) output.write(`\u001b[${shown}A\u001b[J`)
+      if (shown > 0) output.write(`\r\u001b[${shown}A\u001b[J`)
       shown = 0
     }
     const draw = (now: number) => {

@@ -17,10 +17,11 @@ const theta = noise(1, size)
 const gradients = (scale: number): Float32Array =>
   noise(2, steps * size, scale).map((g, i) => g * (0.5 + Math.floor(i / size) / 10))
 
-const tensorsOf = (flat: Float32Array): ReadonlyArray<Float64Array> => {
-  let offset = 0
-  return sizes.map((length) => Float64Array.from(flat.subarray(offset, (offset += length))))
-}
+const tensorsOf = (flat: Float32Array): ReadonlyArray<Float64Array> =>
+  sizes.map((length, i) => {
+    const offset = sizes.slice(0, i).reduce((sum, before) => sum + before, 0)
+    return Float64Array.from(flat.subarray(offset, offset + length))
+  })
 
 const flatten = (tensors: ReadonlyArray<Float64Array>): Array<number> => tensors.flatMap((t) => Array.from(t))
 
@@ -66,7 +67,7 @@ const perTensor = (allGradients: Float32Array): OptimiserState => {
 layer(eager)("AdamW on one flat vector", (it) => {
   describe.each([
     { clipping: "every gradient clipped", scale: 1, longer: steps },
-    { clipping: "some gradients clipped", scale: 0.1, longer: 12 },
+    { clipping: "some gradients clipped", scale: 0.1, longer: 11 },
     { clipping: "no gradient clipped", scale: 0.01, longer: 0 },
   ])("with $clipping", ({ scale, longer }) => {
     const all = gradients(scale)

@@ -72,21 +72,28 @@ describe("initial parameters", () => {
 
   it("differ from seed to seed in every random parameter", () => {
     const others = namedParameters(paperLayout, initialParameters(paperLayout, 137))
-    for (const [i, { name, values, initialiser }] of namedParameters(
-      paperLayout,
-      initialParameters(paperLayout, 42),
-    ).entries()) {
+    const parameters = namedParameters(paperLayout, initialParameters(paperLayout, 42))
+    for (const [i, { name, values, initialiser }] of parameters.entries()) {
       const equal = values.filter((w, j) => w === others[i].values[j]).length
       assert.strictEqual(equal, initialiser.kind === "constant" ? values.length : 0, name)
     }
   })
 
   it("differ from parameter to parameter within a layer", () => {
-    const first = namedParameters(paperLayout, initialParameters(paperLayout, 42))
-      .filter(({ initialiser }) => initialiser.kind !== "constant")
+    const unit = (w: number, initialiser: Initialiser) => {
+      switch (initialiser.kind) {
+        case "normal":
+          return [w / initialiser.std]
+        case "uniform":
+          return [w / initialiser.bound]
+        case "constant":
+          return []
+      }
+    }
+    const firsts = namedParameters(paperLayout, initialParameters(paperLayout, 42))
       .filter(({ name }) => !name.startsWith("encoder.layers.1."))
-      .map(({ values, initialiser }) => values[0] / (initialiser.kind === "uniform" ? initialiser.bound : 1))
-    assert.strictEqual(new Set(first).size, first.length)
+      .flatMap(({ values, initialiser }) => unit(values[0], initialiser))
+    assert.strictEqual(new Set(firsts.map((w) => w.toFixed(6))).size, firsts.length)
   })
 
   it("are equal in every layer of a deeper model", () => {

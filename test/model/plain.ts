@@ -93,10 +93,9 @@ export const initialState = (theta: ReadonlyArray<Float64Array>): OptimiserState
 
 /** PyTorch's `clip_grad_norm_`: all gradients by one factor. */
 const clip = (gradients: ReadonlyArray<Float64Array>, clipNorm: number): ReadonlyArray<Float64Array> => {
-  const norm = Math.sqrt(gradients.flatMap((g) => Array.from(g)).reduce((sum, g) => sum + g * g, 0))
-  return norm > clipNorm
-    ? gradients.map((g) => g.map((value) => value * (clipNorm / (norm + 1e-6))))
-    : gradients
+  const norm = Math.sqrt(gradients.reduce((sum, g) => g.reduce((partial, x) => partial + x * x, sum), 0))
+  const factor = Math.min(clipNorm / (norm + 1e-6), 1)
+  return gradients.map((g) => g.map((x) => x * factor))
 }
 
 /** Step t, counted from 1, of PyTorch's `AdamW` after clipping: tensor by tensor, in float64. */

@@ -19,7 +19,7 @@ const toTensors = <S extends Signature>(signature: S, values: Values<S>): Tensor
 const toValues = <S extends Signature>(program: string, signature: S, results: Results): Values<S> =>
   mapSignature(signature, (key) => {
     checkResult(program, signature, key, results[key])
-    return results[key].dataSync()
+    return results[key].dataSync().slice() // TensorFlow.js hands out its own array, which may be an input
   }) as Values<S>
 
 /** Entry `i` of stacked values. */
