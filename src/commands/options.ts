@@ -1,6 +1,6 @@
 /** Flags that commands share, and the services they stand for. */
 import { availableParallelism } from "node:os"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { scales } from "../pipelines/registry.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
@@ -34,6 +34,7 @@ export const json = Flag.Boolean("json").pipe(
 export const threads = Flag.Int("threads").pipe(
   Flag.withMetavar("N"),
   Flag.withDescription("Threads of the tensor engine (default: all cores)"),
+  Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1024 }))),
   Flag.withDefault(availableParallelism()),
 )
 

@@ -11,7 +11,7 @@
 import { Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Schema } from "effect"
 import { ArtifactRef, type Format } from "./Artifact.ts"
 import { sha256 } from "./store/canonical.ts"
-import { commitFile } from "./store/files.ts"
+import { commitFile, makeDirectories } from "./store/files.ts"
 
 /** The store cannot be used: `operation` on `path` failed. */
 export class StoreFailure extends Schema.TaggedError<StoreFailure>()("StoreFailure", {
@@ -156,9 +156,11 @@ export class ArtifactStore extends Context.Service<
 
         return ArtifactStore.of({
           root,
-          requireWritable: fs
-            .makeDirectory(root, { recursive: true })
-            .pipe(Effect.andThen(fs.access(root, { writable: true })), attempt("write to the store", root)),
+          requireWritable: makeDirectories(root).pipe(
+            Effect.provideContext(services),
+            Effect.andThen(fs.access(root, { writable: true })),
+            attempt("write to the store", root),
+          ),
           has,
           put: Effect.fn("ArtifactStore.put")(function* (format, bytes) {
             const ref: ArtifactRef = { digest: sha256(bytes), format, bytes: bytes.length }

@@ -1,10 +1,10 @@
-import { assert, describe, layer } from "@effect/vitest"
+import { describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { displace } from "../../src/model/centroids.ts"
 import { type Layout, unpack } from "../../src/model/layout.ts"
 import { f32, i32, program } from "../../src/model/Program.ts"
 import { perturbationEnergies, probeCentroids } from "../../src/model/programs.ts"
-import { assertClose } from "./close.ts"
+import { assertClose, assertSameBits } from "./close.ts"
 import * as plain from "./plain.ts"
 import {
   eager,
@@ -121,7 +121,7 @@ layer(eager)("centroids", (it) => {
         }),
         { theta, direction, scale: Float32Array.of(-0.5) },
       )
-      assert.deepStrictEqual(moved.subarray(layout.attentionSize), theta.subarray(layout.attentionSize))
+      assertSameBits(moved.subarray(layout.attentionSize), theta.subarray(layout.attentionSize))
       assertClose(
         moved.subarray(0, layout.attentionSize),
         direction.map((v, i) => theta[i] - 0.5 * v),

@@ -19,9 +19,12 @@ export const paperOptimiser: AdamWConfig = {
   clipNorm: 1,
 }
 
-/** A model of the paper's form that runs in milliseconds. */
+/**
+ * A model of the paper's form that runs in milliseconds. No two of its sizes are equal, the width of a head
+ * included, so that no mix-up of axes goes unseen.
+ */
 export const smallLayout = (layers: number): Layout =>
-  makeLayout({ modulus: 7 + 2 * (layers - 1), width: 16, heads: 4, feedForward: 24, layers })
+  makeLayout({ modulus: 7 + 2 * (layers - 1), width: 24, heads: 4, feedForward: 32, layers })
 
 export const noise = (seed: number, size: number, scale = 1): Float32Array =>
   Float32Array.from(normals(stream(seed, "noise"), size), (z) => z * scale)

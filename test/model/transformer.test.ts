@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { type Layout, type Parameters, unpack, view } from "../../src/model/layout.ts"
 import { f32, i32, program } from "../../src/model/Program.ts"
 import { attend, embed, logits, logitsOfEmbeddings, normLinear } from "../../src/model/transformer.ts"
-import { assertClose, relativeError } from "./close.ts"
+import { assertClose, assertSameBits, relativeError } from "./close.ts"
 import * as plain from "./plain.ts"
 import { eager, noise, randomExamples, randomTheta, run, smallLayout } from "./samples.ts"
 
@@ -59,7 +59,7 @@ const ourModel =
   (p, a, b) =>
     logits(layout, p, a, b)
 
-const d = 16
+const d = 24
 const heads = 4
 
 /** Attention outputs of `attend` and of softmax attention on the same queries, keys and values [n, 2, d]. */
@@ -132,7 +132,7 @@ layer(eager)("the transformer", (it) => {
       }),
     )
 
-    it.effect.each([1, 2, 8])("is another model with %i heads", (otherHeads) =>
+    it.effect.each([1, 2, 6])("is another model with %i heads", (otherHeads) =>
       Effect.gen(function* () {
         const other = { ...layout, shape: { ...layout.shape, heads: otherHeads } }
         const expected = yield* logitsOf(layout, plainModel(layout))
@@ -187,7 +187,7 @@ layer(eager)("the transformer", (it) => {
 
   it.effect("normLinear is LayerNorm followed by a projection", () =>
     Effect.gen(function* () {
-      const out = 24
+      const out = 10
       const { ours, separate } = yield* run(
         program({
           name: "norm and projection",
@@ -223,7 +223,7 @@ layer(eager)("the transformer", (it) => {
         },
       })
       const { ours, perExample } = yield* run(embeddings, modelValues(layout))
-      assert.deepStrictEqual(ours, perExample)
+      assertSameBits(ours, perExample)
     }),
   )
 })

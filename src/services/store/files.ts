@@ -12,6 +12,23 @@ const syncDirectory = Effect.fnUntraced(function* (path: string) {
   yield* Effect.scoped(Effect.flatMap(fs.open(path, { flag: "r" }), (directory) => directory.sync))
 })
 
+/**
+ * Makes a directory and those above it, one by one: asked to do it recursively where the file system refuses
+ * (such as below /proc), Node never returns.
+ */
+export const makeDirectories = (
+  path: string,
+): Effect.Effect<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { dirname } = yield* Path.Path
+    if (yield* fs.exists(path)) return
+    yield* makeDirectories(dirname(path))
+    yield* fs.makeDirectory(path).pipe(
+      Effect.catchReason("PlatformError", "AlreadyExists", () => Effect.void), // another process was faster
+    )
+  })
+
 /** Atomically and durably makes `bytes` the content of `path`; makes its directory where it is missing. */
 export const commitFile = Effect.fn("commitFile")(function* (
   path: string,
@@ -21,7 +38,7 @@ export const commitFile = Effect.fn("commitFile")(function* (
   const { dirname, basename, join } = yield* Path.Path
   const directory = dirname(path)
   const temporary = join(directory, `.${basename(path)}.${process.pid}.${serial++}.tmp`)
-  yield* fs.makeDirectory(directory, { recursive: true })
+  yield* makeDirectories(directory)
   yield* Effect.scoped(
     Effect.gen(function* () {
       const file = yield* fs.open(temporary, { flag: "w" })

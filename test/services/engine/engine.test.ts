@@ -185,7 +185,7 @@ describe.each(engines)("the engine $name", ({ engine }) => {
       }),
     )
 
-    it.effect.each(cases)("computes the same bits twice: $name", ({ outputs }) =>
+    it.effect.each(modelPrograms(2))("computes the same bits twice: $name", ({ outputs }) =>
       Effect.gen(function* () {
         const [first, second] = [yield* outputs, yield* outputs]
         for (const [key, values] of Object.entries(first)) assertSameBits(second[key], values, key)

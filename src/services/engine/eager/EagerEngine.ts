@@ -17,9 +17,10 @@ const toTensors = <S extends Signature>(signature: S, values: Values<S>): Tensor
 
 /** Reads results back to the host, checked against the signature. */
 const toValues = <S extends Signature>(program: string, signature: S, results: Results): Values<S> =>
-  mapSignature(signature, (key) => {
+  mapSignature(signature, (key, { dtype }) => {
     checkResult(program, signature, key, results[key])
-    return results[key].dataSync().slice() // TensorFlow.js hands out its own array, which may be an input
+    const data = results[key].dataSync() // TensorFlow.js's own array: maybe an input's, maybe of another type
+    return dtype === "int32" ? Int32Array.from(data) : Float32Array.from(data)
   }) as Values<S>
 
 /** Entry `i` of stacked values. */

@@ -1,0 +1,237 @@
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { SingleResult } from "../../src/commands/results.ts"
+import { labels, settings, tiny } from "../pipelines/tiny.ts"
+import { temporaryDirectory } from "../services/store/temporary.ts"
+import { cli, lines } from "./process.ts"
+
+/** A directory of its own for everything that a process might write to without being asked. */
+const sandbox = Effect.map(temporaryDirectory, (root) => {
+  const at = (name: string) => join(root, name)
+  for (const name of ["cwd", "home", "tmp", "store"]) mkdirSync(at(name))
+  writeFileSync(at("file"), "not a directory")
+  return {
+    cwd: at("cwd"),
+    env: { HOME: at("home"), TMPDIR: at("tmp") },
+    files: () => readdirSync(root, { recursive: true }).toSorted(),
+    /** Arguments, with names of the sandbox put in. */
+    place: (argument: string) => argument.replace("SANDBOX", root),
+  }
+})
+
+const single = ["run", "single", "--scale", "smoke", "--store", "SANDBOX/new"]
+const set = (...fields: ReadonlyArray<string>) => fields.flatMap((field) => ["--set", field])
+
+const refusals: ReadonlyArray<
+  readonly [what: string, args: ReadonlyArray<string>, says: ReadonlyArray<string>]
+> = [
+  ["an unknown subcommand", ["rnu", "single"], ["rnu", "run"]],
+  ["an unknown pipeline", ["run", "singel", "--store", "SANDBOX/new"], ["singel", "did you mean single?"]],
+  ["a pipeline that is like no other", ["run", "zzzzzzzz"], ["zzzzzzzz", "single", "reproduce-all"]],
+  ["no pipeline", ["run"], ["pipeline"]],
+  ["one pipeline too many", [...single, "single"], ["single"]],
+  ["an unknown flag", [...single, "--sett", "seed=1"], ["--sett", "--set"]],
+  ["a flag of another command", ["list", "--scale", "smoke"], ["--scale"]],
+  ["a flag to resume, which does not exist", [...single, "--resume"], ["--resume"]],
+  [
+    "an unknown field",
+    [...single, ...set("train.learnignRate=1")],
+    ["train.learnignRate", "did you mean train.learningRate?"],
+  ],
+  ["a field without its group", [...single, ...set("window=10")], ["window", "svd.window"]],
+  ["a group of fields", [...single, ...set("train.stop=3")], ["train.stop", "unknown field"]],
+  ["a value below its range", [...single, ...set("seed=-1")], ["seed", "-1", "between 0 and 4294967295"]],
+  ["a value above its range", [...single, ...set("data.modulus=998")], ["data.modulus", "998", "997"]],
+  ["a value at an open end", [...single, ...set("train.beta2=1")], ["train.beta2", "1"]],
+  ["text for a number", [...single, ...set("train.learningRate=fast")], ["train.learningRate", '"fast"']],
+  ["a fraction for a whole number", [...single, ...set("svd.window=2.5")], ["svd.window", "2.5"]],
+  ["a number for a name", [...single, ...set("data.operation=7")], ["data.operation", "7", '"add"']],
+  ["nothing for a value", [...single, ...set("seed=")], ["seed", '""']],
+  ["--set without =", [...single, ...set("seed")], ["--set seed", "field=value"]],
+  ["--set without a field", [...single, ...set("=3")], ["--set =3"]],
+  [
+    "a modulus that is not prime for mul",
+    [...single, ...set("data.operation=mul", "data.modulus=15")],
+    ["data.modulus", "prime", "15"],
+  ],
+  [
+    "heads that do not divide the width",
+    [...single, ...set("model.heads=3")],
+    ["model.heads", "divisor", "3"],
+  ],
+  [
+    "steps that are no multiple",
+    [...single, ...set("train.maxSteps=51")],
+    ["train.maxSteps", "multiple", "25", "51"],
+  ],
+  ["more directions than rows", [...single, ...set("svd.rank=21")], ["svd.rank", "20", "21"]],
+  ["an unknown scale", ["run", "single", "--scale", "huge"], ["--scale", "huge", "paper", "smoke"]],
+  ["threads that are no number", [...single, "--threads", "abc"], ["--threads", "abc"]],
+  ["no threads", [...single, "--threads", "0"], ["--threads", "0"]],
+  ["fewer threads than none", [...single, "--threads", "-1"], ["--threads", "-1"]],
+  ["half a thread", [...single, "--threads", "1.5"], ["--threads", "1.5"]],
+  [
+    "a store below a file",
+    ["run", "single", "--scale", "smoke", "--store", "SANDBOX/file/store"],
+    ["/file/store", "--store"],
+  ],
+  ["to show an unknown stage", ["show", "nonsense", "--store", "SANDBOX/store"], ["nonsense", "/store"]],
+  [
+    "to show a stage of an empty store",
+    ["show", "train", "--store", "SANDBOX/store"],
+    ["train", "no results yet"],
+  ],
+  [
+    "to show something from a store that is not there",
+    ["show", "train", "--store", "SANDBOX/new"],
+    ["train", "no results yet"],
+  ],
+  ["to show a digest that is not there", ["show", "0123abcd", "--store", "SANDBOX/store"], ["0123abcd"]],
+  ["to export no steps", ["export-twin", "--steps", "0", "--out", "SANDBOX/new"], ["--steps", "0"]],
+]
+
+describe("the command refuses", () => {
+  it.live.each(refusals)("%s: one line, exit code 2, nothing done", ([, args, says]) =>
+    Effect.gen(function* () {
+      const { cwd, env, files, place } = yield* sandbox
+      const before = files()
+      const { code, stdout, stderr } = yield* cli(args.map(place), { cwd, env })
+      assert.match(stderr, /^error: [^\n]+\n$/)
+      assert.strictEqual(code, 2)
+      assert.strictEqual(stdout, "")
+      for (const part of says) assert.include(stderr, part)
+      assert.deepStrictEqual(files(), before)
+    }).pipe(Effect.provide(NodeServices.layer)),
+  )
+})
+
+describe("list", () => {
+  it.live("names the pipelines and every stage with what it comes after", () =>
+    Effect.gen(function* () {
+      const { code, stdout, stderr } = yield* cli(["list"])
+      assert.strictEqual(code, 0)
+      assert.strictEqual(stderr, "")
+      for (const name of ["single", "reproduce-all"]) assert.match(stdout, new RegExp(`^  ${name} +\\w`, "m"))
+      for (const label of labels) assert.match(stdout, new RegExp(`^  ${label}( +after .+)?$`, "m"))
+    }),
+  )
+
+  it.live("--json says the same as data", () =>
+    Effect.gen(function* () {
+      const { code, stdout, stderr } = yield* cli(["list", "--json"])
+      assert.strictEqual(code, 0)
+      assert.strictEqual(stderr, "")
+      const Listing = Schema.Struct({
+        pipelines: Schema.Array(Schema.Struct({ name: Schema.String, description: Schema.String })),
+        nodes: Schema.Array(Schema.Struct({ node: Schema.String, after: Schema.Array(Schema.String) })),
+      })
+      const listing = Schema.decodeUnknownSync(Schema.fromJsonString(Listing))(stdout)
+      assert.deepStrictEqual(
+        listing.pipelines.map(({ name }) => name),
+        ["single", "reproduce-all"],
+      )
+      assert.deepStrictEqual(
+        listing.nodes.map(({ node }) => node),
+        labels,
+      )
+      for (const { after } of listing.nodes) assert.includeMembers([...labels], [...after])
+    }),
+  )
+})
+
+describe("run", () => {
+  it.live(
+    "computes once: results on standard output, progress on standard error, the same the second time",
+    () =>
+      Effect.gen(function* () {
+        const store = join(yield* temporaryDirectory, "store")
+        const args = [
+          "run",
+          "single",
+          "--scale",
+          "smoke",
+          "--threads",
+          "1",
+          "--store",
+          store,
+          ...set(...settings(tiny)),
+        ]
+
+        const first = yield* cli(args)
+        assert.strictEqual(first.code, 0)
+        assert.sameMembers(
+          lines(first.stderr).map((line) => line.replace(/ +done in \d+ s$/, "")),
+          [...labels],
+        )
+        assert.include(first.stdout, "single: add mod 7, seed 42 (smoke: not evidence)")
+        for (const rows of ["update", "gradient"]) {
+          for (const window of ["forward", "backward"]) {
+            assert.match(first.stdout, new RegExp(`^  ${rows} +${window} +[\\d.]+ `, "m"))
+          }
+        }
+        assert.notMatch(first.stdout, /done in|cached/)
+
+        const second = yield* cli(args)
+        assert.strictEqual(second.code, 0)
+        assert.strictEqual(second.stdout, first.stdout)
+        assert.sameMembers(
+          lines(second.stderr).map((line) => line.replace(/ +cached$/, "")),
+          [...labels],
+        )
+
+        const json = yield* cli([...args, "--json"])
+        assert.strictEqual(json.code, 0)
+        assert.deepStrictEqual(lines(json.stderr), lines(second.stderr))
+        const result = Schema.decodeUnknownSync(Schema.fromJsonString(SingleResult))(json.stdout)
+        assert.strictEqual(result.evidence, "smoke: not evidence")
+        assert.strictEqual(result.pipeline, "single")
+        assert.deepStrictEqual(result.config, tiny)
+        assert.strictEqual(result.run.checkpoints, 11)
+        assert.deepStrictEqual(
+          result.coupling.map(({ rows, window }) => `${rows} ${window}`),
+          ["update forward", "update backward", "gradient forward", "gradient backward"],
+        )
+
+        const shown = yield* cli(["show", "train", "--store", store, "--json"])
+        assert.strictEqual(shown.code, 0)
+        const [{ output, key }] = JSON.parse(shown.stdout)
+        assert.deepStrictEqual(output, result.run)
+        for (const prefix of [
+          key.slice(0, 8),
+          result.run.trajectory.digest.slice(0, 8),
+          result.run.curve.digest,
+        ]) {
+          const { code, stdout } = yield* cli(["show", prefix, "--store", store])
+          assert.strictEqual(code, 0)
+          assert.include(stdout, prefix)
+        }
+      }).pipe(Effect.provide(NodeServices.layer)),
+  )
+
+  it.live("of a training that diverges fails with one line that says what to change", () =>
+    Effect.gen(function* () {
+      const store = join(yield* temporaryDirectory, "store")
+      const config = { ...tiny, train: { ...tiny.train, learningRate: 1e30 } }
+      const args = [
+        "run",
+        "single",
+        "--scale",
+        "smoke",
+        "--threads",
+        "1",
+        "--store",
+        store,
+        ...set(...settings(config)),
+      ]
+      const { code, stdout, stderr } = yield* cli(args)
+      assert.strictEqual(code, 1)
+      assert.strictEqual(stdout, "")
+      const [message, ...others] = lines(stderr).filter((line) => line.startsWith("error: "))
+      assert.include(message, "train.learningRate")
+      assert.deepStrictEqual(others, [])
+    }).pipe(Effect.provide(NodeServices.layer)),
+  )
+})

@@ -1,0 +1,58 @@
+/** The real command line as a child process. */
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import { Deferred, Effect } from "effect"
+
+export const repository = join(import.meta.dirname, "../..")
+
+export interface Finished {
+  /** Null where a signal ended it. */
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Options {
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Starts `node src/main.ts ...args`; the scope kills it. Node's compile cache halves its start-up. */
+export const start = Effect.fn("start")(function* (
+  args: ReadonlyArray<string>,
+  { cwd = repository, env = {} }: Options = {},
+) {
+  const finished = yield* Deferred.make<Finished>()
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn(process.execPath, [join(repository, "src/main.ts"), ...args], {
+        cwd,
+        env: { ...process.env, NODE_COMPILE_CACHE: join(repository, "node_modules/.cache/test-cli"), ...env },
+        stdio: ["ignore", "pipe", "pipe"],
+      })
+      const output = { stdout: "", stderr: "" }
+      for (const stream of ["stdout", "stderr"] as const) {
+        child[stream].setEncoding("utf8").on("data", (text) => {
+          output[stream] += text
+        })
+      }
+      child.on("close", (code, signal) => {
+        Deferred.doneUnsafe(finished, Effect.succeed({ code, signal, ...output }))
+      })
+      return child
+    }),
+    (child) => Effect.sync(() => child.kill("SIGKILL")),
+  )
+  return {
+    kill: (signal: NodeJS.Signals) => Effect.sync(() => child.kill(signal)),
+    isRunning: Effect.sync(() => child.exitCode === null && child.signalCode === null),
+    finished: Deferred.await(finished),
+  }
+})
+
+/** Runs `node src/main.ts ...args` to its end. */
+export const cli = (args: ReadonlyArray<string>, options?: Options): Effect.Effect<Finished> =>
+  Effect.scoped(Effect.flatMap(start(args, options), ({ finished }) => finished))
+
+export const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")

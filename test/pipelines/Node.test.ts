@@ -1,0 +1,196 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Schema } from "effect"
+import { closure, evaluator, Node, node } from "../../src/pipelines/Node.ts"
+import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
+import { Progress } from "../../src/services/Progress.ts"
+import { stage } from "../../src/services/Stage.ts"
+import { StageRunner } from "../../src/services/StageRunner.ts"
+import { TensorEngine } from "../../src/services/TensorEngine.ts"
+import { temporaryStore } from "../services/store/temporary.ts"
+
+const services = () =>
+  StageRunner.layer.pipe(
+    Layer.provideMerge([
+      Progress.silent,
+      Layer.succeed(CodeFingerprint, { of: Effect.succeed }),
+      Layer.succeed(TensorEngine, {
+        id: "untouched",
+        version: Effect.succeed("1"),
+        compile: () => Effect.die("compiled a program"),
+        compileScan: () => Effect.die("compiled a scan"),
+      }),
+      temporaryStore(),
+    ]),
+  )
+
+/** Arithmetic as stages; `ran` lists what was computed. */
+const arithmetic = () => {
+  const ran: Array<string> = []
+  const number = stage({
+    name: "number",
+    version: 1,
+    module: "number",
+    input: Schema.Struct({ value: Schema.Finite }),
+    output: Schema.Finite,
+    usesEngine: false,
+    run: ({ value }) =>
+      Effect.sync(() => {
+        ran.push(`number ${value}`)
+        return value
+      }),
+  })
+  const sum = stage({
+    name: "sum",
+    version: 1,
+    module: "sum",
+    input: Schema.Struct({
+      terms: Schema.Array(Schema.Finite),
+      plus: Schema.Struct({ deep: Schema.Struct({ last: Schema.Finite }) }),
+    }),
+    output: Schema.Struct({ total: Schema.Finite }),
+    usesEngine: false,
+    run: ({ terms, plus }) =>
+      Effect.sync(() => {
+        const all = [...terms, plus.deep.last]
+        ran.push(`sum ${all.join("+")}`)
+        return { total: all.reduce((a, b) => a + b) }
+      }),
+  })
+  const double = stage({
+    name: "double",
+    version: 1,
+    module: "double",
+    input: Schema.Struct({ of: sum.output }),
+    output: Schema.Finite,
+    usesEngine: false,
+    run: ({ of: { total } }) =>
+      Effect.sync(() => {
+        ran.push(`double ${total}`)
+        return 2 * total
+      }),
+  })
+  return { ran, number, sum, double }
+}
+
+/** 2 · (1 + 10 + 100 + 1), in which the first number is used twice. */
+const diamond = () => {
+  const { ran, ...stages } = arithmetic()
+  const one = node(stages.number, { value: 1 }, "one")
+  const hundred = node(stages.number, { value: 100 }, "hundred")
+  const total = node(stages.sum, { terms: [one, 10, hundred], plus: { deep: { last: one } } })
+  const twice = node(stages.double, { of: total }, "the total")
+  return { ran, one, hundred, total, twice }
+}
+
+const names = (nodes: ReadonlyArray<Node<unknown>>) => nodes.map(({ label }) => label)
+
+describe("a node", () => {
+  it("is named by its stage and what tells it from others", () => {
+    const { one, total } = diamond()
+    assert.deepInclude({ ...one }, { stage: "number", label: "number one" })
+    assert.deepInclude({ ...total }, { stage: "sum", label: "sum" })
+  })
+
+  it("knows the nodes in its input, at any depth and as often as they occur", () => {
+    const { total, twice, one } = diamond()
+    assert.deepStrictEqual(names(total.upstream), ["number one", "number hundred", "number one"])
+    assert.deepStrictEqual(twice.upstream, [total])
+    assert.deepStrictEqual(one.upstream, [])
+  })
+})
+
+describe("closure", () => {
+  it("lists upstream first, each node once, then the target", () => {
+    const { twice } = diamond()
+    assert.deepStrictEqual(names(closure([twice])), [
+      "number one",
+      "number hundred",
+      "sum",
+      "double the total",
+    ])
+  })
+
+  it("of several targets keeps their order and shares what they share", () => {
+    const { one, hundred, total, twice } = diamond()
+    assert.deepStrictEqual(closure([hundred, twice, total]), [hundred, one, total, twice])
+    assert.deepStrictEqual(closure([]), [])
+    assert.deepStrictEqual(closure([one, one]), [one])
+  })
+
+  it("never lists a node before what it depends on", () => {
+    const order = closure([diamond().twice])
+    for (const [place, { upstream }] of order.entries()) {
+      for (const each of upstream) assert.isBelow(order.indexOf(each), place)
+    }
+  })
+})
+
+describe("evaluator", () => {
+  it.effect("resolves nodes anywhere in an input and runs each node once", () =>
+    Effect.gen(function* () {
+      const { twice, ran } = diamond()
+      assert.strictEqual(yield* evaluator()(twice), 224)
+      assert.deepStrictEqual(ran, ["number 1", "number 100", "sum 1+10+100+1", "double 112"])
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("remembers outputs between targets, and looks them up in the store in the next run", () =>
+    Effect.gen(function* () {
+      const { one, total, twice, ran } = diamond()
+      const resolve = evaluator()
+      assert.strictEqual(yield* resolve(one), 1)
+      assert.deepStrictEqual(yield* resolve(total), { total: 112 })
+      assert.strictEqual(yield* resolve(twice), 224)
+      assert.lengthOf(ran, 4)
+      assert.strictEqual(yield* evaluator()(twice), 224)
+      assert.lengthOf(ran, 4)
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("runs only what a target depends on", () =>
+    Effect.gen(function* () {
+      const { one, ran } = diamond()
+      yield* evaluator()(one)
+      assert.deepStrictEqual(ran, ["number 1"])
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("runs two nodes of one stage and input once: the store knows them by key", () =>
+    Effect.gen(function* () {
+      const { ran, number } = arithmetic()
+      const resolve = evaluator()
+      for (const name of ["this", "that"])
+        assert.strictEqual(yield* resolve(node(number, { value: 5 }, name)), 5)
+      assert.deepStrictEqual(ran, ["number 5"])
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("fails with the failure of the node that failed, and runs nothing after it", () =>
+    Effect.gen(function* () {
+      const { ran, ...stages } = arithmetic()
+      const broken = stage({
+        ...stages.number,
+        name: "broken",
+        run: () => Effect.fail(new Error("no number")),
+      })
+      const total = node(stages.sum, {
+        terms: [node(stages.number, { value: 1 }), node(broken, { value: 2 })],
+        plus: { deep: { last: node(stages.number, { value: 3 }) } },
+      })
+      const error = yield* Effect.flip(evaluator()(node(stages.double, { of: total })))
+      assert.strictEqual(error.message, "no number")
+      assert.deepStrictEqual(ran, ["number 1"])
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("checks resolved inputs before it runs a stage on them", () =>
+    Effect.gen(function* () {
+      const { ran, number } = arithmetic()
+      const lying = new Node<number>("lying", "lying", [], () => Effect.succeed(Number.NaN))
+      const error = yield* Effect.flip(evaluator()(node(number, { value: lying })))
+      assert.instanceOf(error, Schema.SchemaError)
+      assert.include(error.message, "value")
+      assert.deepStrictEqual(ran, [])
+    }).pipe(Effect.provide(services())),
+  )
+})
