@@ -44,7 +44,7 @@ export const randomExamples = ({ shape }: Layout, n: number, seed: number) => {
 /** A random unit vector. */
 export const randomDirection = (size: number, seed: number): Float32Array => {
   const z = noise(seed, size)
-  const norm = Math.hypot(...z)
+  const norm = Math.sqrt(z.reduce((sum, value) => sum + value * value, 0))
   return z.map((value) => value / norm)
 }
 

@@ -90,7 +90,7 @@ const modelPrograms = (layers: number): ReadonlyArray<Case> => {
   return [
     {
       name: "train-steps",
-      tolerance: 2e-4,
+      tolerance: 2e-5,
       outputs: train(layout, freshState(theta), 0, 5).pipe(
         Effect.map(({ carry, ys }) => ({ ...carry, ...ys })),
       ),
@@ -116,7 +116,7 @@ const modelPrograms = (layers: number): ReadonlyArray<Case> => {
     },
     {
       name: "perturbation-energies",
-      tolerance: 1e-3,
+      tolerance: 2e-4,
       outputs: runScan(perturbationEnergies(layout, n), {
         carry: {},
         xs: {

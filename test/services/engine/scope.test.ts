@@ -124,9 +124,9 @@ describe("a session of onnxruntime", () => {
   layer(onnx)((it) => {
     it.effect("is released with its scope: 50 of them need no more memory than a few", () =>
       Effect.gen(function* () {
-        const side = 700
+        const side = 1000
         const matrix = f32(side, side)
-        // Each open session holds some 8 MB for the intermediate results of its last run.
+        // An open session holds the intermediate results of its last run: some 600 MiB for 50 of them.
         const powers = program({
           name: "powers",
           inputs: { x: matrix },
@@ -138,11 +138,11 @@ describe("a session of onnxruntime", () => {
         })
         const x = noise(1, side * side, 0.01)
         const cycles = (count: number) => Effect.repeat(run(powers, { x }), { times: count - 1 })
-        yield* cycles(10)
+        yield* cycles(25)
         const before = process.memoryUsage.rss()
         yield* cycles(50)
         const grown = (process.memoryUsage.rss() - before) / 2 ** 20
-        assert.isBelow(grown, 60, "MiB")
+        assert.isBelow(grown, 200, "MiB")
       }),
     )
 
