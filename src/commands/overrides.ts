@@ -12,6 +12,10 @@ const leaves = (tree: Tree, prefix = ""): ReadonlyArray<string> =>
     isTree(value) ? leaves(value, `${prefix}${key}.`) : [`${prefix}${key}`],
   )
 
+/** Dotted names of the leaves in which two trees of the same form differ. */
+export const changedFields = (from: Tree, to: Tree): ReadonlyArray<string> =>
+  leaves(from).filter((field) => lookUp(from, field.split(".")) !== lookUp(to, field.split(".")))
+
 const lookUp = (tree: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
   path.reduce<unknown>((node, key) => (isTree(node) ? node[String(key)] : undefined), tree)
 
@@ -31,6 +35,13 @@ const parse = (text: string): unknown => {
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
+/** The fields to suggest for an unknown one: those below it, else those of the same group, else all. */
+const related = (field: string, valid: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const [group] = field.split(".")
+  const startingWith = (prefix: string) => valid.filter((name) => name.startsWith(prefix))
+  return [startingWith(`${field}.`), startingWith(`${group}.`), valid].find((names) => names.length > 0) ?? []
+}
+
 /** The configuration `base` with `settings` (each `field=value`) applied, or the first thing wrong with them. */
 export const override = Effect.fn("override")(function* <T extends Tree>(
   schema: Schema.ConstraintCodec<T, unknown>,
@@ -48,7 +59,7 @@ export const override = Effect.fn("override")(function* <T extends Tree>(
     }
     if (!valid.includes(field)) {
       return yield* new BadInput({
-        message: `--set ${setting}: unknown field ${field}${suggest(field, valid)}`,
+        message: `--set ${setting}: unknown field ${field}${suggest(field, related(field, valid))}`,
       })
     }
     changed = replace(changed, field.split("."), parse(value.join("=")))

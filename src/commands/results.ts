@@ -1,14 +1,16 @@
 /** The result of `single`, as data and as text. */
 import { Schema } from "effect"
-import { SingleConfig } from "../pipelines/single.ts"
+import type { Scale } from "../pipelines/registry.ts"
+import { paper, SingleConfig } from "../pipelines/single.ts"
+import { TrainedRun } from "../stages/contracts.ts"
 import { Coupling } from "../stages/measureCoupling.ts"
-import { TrainedRun } from "../stages/train.ts"
+import { changedFields } from "./overrides.ts"
 
 export const SingleResult = Schema.Struct({
   pipeline: Schema.String,
   scale: Schema.Literals(["paper", "smoke"]),
-  /** Whether the numbers say anything about the paper. */
-  evidence: Schema.Literals(["full size", "smoke: not evidence"]),
+  /** Whether the numbers say anything about the paper: `evidenceOf`. */
+  evidence: Schema.String,
   config: SingleConfig,
   run: TrainedRun,
   coupling: Schema.Array(
@@ -20,6 +22,16 @@ export const SingleResult = Schema.Struct({
   ),
 })
 export type SingleResult = typeof SingleResult.Type
+
+/** Fields in which a run may differ from another of the paper's. */
+const ofTheRun = ["seed", "data.operation"]
+
+/** `paper's sizes`, `smoke: not evidence`, or the fields in which the run is not the paper's. */
+export const evidenceOf = (scale: Scale, config: SingleConfig): string => {
+  if (scale === "smoke") return "smoke: not evidence"
+  const changed = changedFields(paper, config).filter((field) => !ofTheRun.includes(field))
+  return changed.length === 0 ? "the paper's sizes" : `not the paper's: ${changed.join(", ")}`
+}
 
 const columns = [10, 10, 9, 7, 9, 9, 14] as const
 

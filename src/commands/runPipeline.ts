@@ -5,7 +5,7 @@ import { configOf, type Scale, single } from "../pipelines/registry.ts"
 import { SingleConfig } from "../pipelines/single.ts"
 import { requireWritable } from "./options.ts"
 import { override } from "./overrides.ts"
-import { render, SingleResult } from "./results.ts"
+import { evidenceOf, render, SingleResult } from "./results.ts"
 
 export interface RunOptions {
   readonly pipeline: string
@@ -38,7 +38,7 @@ export const runPipeline = Effect.fn("runPipeline")(function* ({ pipeline, scale
   const result: SingleResult = {
     pipeline,
     scale,
-    evidence: scale === "paper" ? "full size" : "smoke: not evidence",
+    evidence: evidenceOf(scale, config),
     config,
     ...outputs,
   }

@@ -4,15 +4,15 @@
  */
 import { Schema } from "effect"
 import { CaptureConfig, captureGradients } from "../stages/captureGradients.ts"
-import { ProbeConfig } from "../stages/energies.ts"
-import { DataConfig, generateData, Seed } from "../stages/generateData.ts"
+import { ModelConfig, ProbeConfig, Seed } from "../stages/contracts.ts"
+import { MOST_DRAWS } from "../stages/directions.ts"
+import { DataConfig, generateData } from "../stages/generateData.ts"
 import { measureCoupling } from "../stages/measureCoupling.ts"
 import { measureNull } from "../stages/measureNull.ts"
 import { rollingSvd, SvdConfig } from "../stages/rollingSvd.ts"
-import { ModelConfig, TrainConfig, train } from "../stages/train.ts"
+import { TrainConfig, train } from "../stages/train.ts"
 import { type Node, node } from "./Node.ts"
 
-const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
 const { window, rank, points } = SvdConfig.fields
 
 export const SingleConfig = Schema.Struct({
@@ -26,7 +26,10 @@ export const SingleConfig = Schema.Struct({
       rank <= window ? true : { path: ["rank"], issue: `Expected at most svd.window ${window}, got ${rank}` },
     ),
   ),
-  probe: Schema.Struct({ ...ProbeConfig.fields, draws: PositiveInt }),
+  probe: Schema.Struct({
+    ...ProbeConfig.fields,
+    draws: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: MOST_DRAWS })),
+  }),
 })
 export type SingleConfig = typeof SingleConfig.Type
 

@@ -57,15 +57,27 @@ export class StageRunner extends Context.Service<
         }
       })
 
-      /** The stored output under a key, if every artifact that it names is there. */
+      /** Whether every artifact that encoded data names is there, and every one that its JSON artifacts name. */
+      const isWhole = (value: unknown): Effect.Effect<boolean, StoreError> =>
+        Effect.gen(function* () {
+          for (const ref of referencesOf(value)) {
+            if (!(yield* store.has(ref))) return false
+            if (ref.format !== "json") continue
+            const text = yield* Effect.map(store.get(ref), (bytes) => new TextDecoder().decode(bytes))
+            const named = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))(text)
+            if (Option.isNone(named) || !(yield* isWhole(named.value))) return false
+          }
+          return true
+        }).pipe(Effect.catchTag("DamagedArtifact", () => Effect.succeed(false)))
+
+      /** The stored output under a key, if everything that it leads to is there. */
       const lookup = Effect.fnUntraced(function* <Input, Output, E, R>(
         stage: Stage<Input, Output, E, R>,
         key: string,
       ) {
         const record = yield* store.record(stage.name, key)
         if (Option.isNone(record)) return Option.none<Output>()
-        const present = yield* Effect.forEach(referencesOf(record.value.output), store.has)
-        if (!present.every(Boolean)) return Option.none<Output>()
+        if (!(yield* isWhole(record.value.output))) return Option.none<Output>()
         return Schema.decodeUnknownOption(stage.output)(record.value.output)
       })
 

@@ -5,14 +5,12 @@
 import { Effect, Schema } from "effect"
 import { attentionGradient } from "../model/programs.ts"
 import { stream } from "../numerics/random.ts"
-import { ArtifactRef } from "../services/Artifact.ts"
 import { f32Tensor, putTensors } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
-import { Dataset, Seed } from "./generateData.ts"
+import { CapturedGradients, Dataset, Seed, TrainedRun } from "./contracts.ts"
 import { draw, loadPairs } from "./pairs.ts"
-import { TrainedRun } from "./train.ts"
 import { openTrajectory } from "./trajectory.ts"
 
 export const CaptureConfig = Schema.Struct({
@@ -22,9 +20,6 @@ export const CaptureConfig = Schema.Struct({
 })
 
 const Input = Schema.Struct({ data: Dataset, run: TrainedRun, capture: CaptureConfig, seed: Seed })
-
-/** safetensors: `gradients` [checkpoints, attentionSize] and `loss` [checkpoints], float32. */
-export const CapturedGradients = Schema.Struct({ gradients: ArtifactRef })
 
 export const captureGradients = stage({
   name: "capture-gradients",

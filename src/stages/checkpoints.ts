@@ -50,13 +50,14 @@ export const dropMoments = Effect.fn("dropMoments")(function* ({ step, moments }
 })
 
 /** The longest prefix of the entries whose parameters exist and whose last moments exist too. */
-export const resumable = Effect.fn("resumable")(function* (entries: ReadonlyArray<unknown>) {
+export const resumable = Effect.fn("resumable")(function* (entries: ReadonlyArray<unknown>, every: number) {
   const store = yield* ArtifactStore
   const prefix: Array<Checkpoint> = []
   let last = 0
   for (const [i, entry] of entries.entries()) {
     const checkpoint = Schema.decodeUnknownOption(Checkpoint)(entry)
-    if (Option.isNone(checkpoint) || !(yield* store.has(checkpoint.value.theta))) break
+    if (Option.isNone(checkpoint) || checkpoint.value.step !== i * every) break
+    if (!(yield* store.has(checkpoint.value.theta))) break
     prefix.push(checkpoint.value)
     if (yield* store.has(checkpoint.value.moments)) last = i + 1
   }

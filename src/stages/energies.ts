@@ -4,16 +4,9 @@ import { perturbationEnergies } from "../model/programs.ts"
 import { norm } from "../numerics/gram.ts"
 import { stream } from "../numerics/random.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
-import { type Dataset, Seed } from "./generateData.ts"
+import { type Dataset, ProbeConfig, Seed } from "./contracts.ts"
 import { draw, loadPairs } from "./pairs.ts"
 import type { Checkpoints } from "./trajectory.ts"
-
-export const ProbeConfig = Schema.Struct({
-  /** Pairs whose centroids are watched, drawn with replacement from all pairs, fixed for a run. */
-  probes: Schema.Int.check(Schema.isGreaterThan(0)),
-  /** Length of the displacement as a share of ‖θ_attn(t)‖. */
-  epsilon: Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThan(1)),
-})
 
 const Probing = Schema.Struct({ probe: ProbeConfig, seed: Seed })
 

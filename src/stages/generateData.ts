@@ -3,12 +3,11 @@ import { table } from "arquero"
 import { Effect, Schema } from "effect"
 import { apply, isPrime, needsInverse, operations, residues } from "../numerics/modular.ts"
 import { permutation, stream } from "../numerics/random.ts"
-import { ArtifactRef } from "../services/Artifact.ts"
 import { putTable } from "../services/artifacts.ts"
 import { stage } from "../services/Stage.ts"
+import { Dataset, Seed } from "./contracts.ts"
 
-/** A run's seed: every random stream is keyed by it. */
-export const Seed = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }))
+const trainCountOf = (pairs: number, fraction: number): number => Math.floor(pairs * fraction)
 
 export const DataConfig = Schema.Struct({
   operation: Schema.Literals(operations),
@@ -25,20 +24,18 @@ export const DataConfig = Schema.Struct({
         }
       : true,
   ),
+  Schema.makeFilter(({ operation, modulus, trainFraction }) =>
+    trainCountOf(residues(operation, modulus).length ** 2, trainFraction) === 0
+      ? {
+          path: ["trainFraction"],
+          issue: `Expected a share that leaves pairs to train on, got ${trainFraction}`,
+        }
+      : true,
+  ),
 )
 export type DataConfig = typeof DataConfig.Type
 
 const Input = Schema.Struct({ ...DataConfig.fields, seed: Seed })
-
-/** The data set of a run. */
-export const Dataset = Schema.Struct({
-  /** Parquet, a-major: `a`, `b`, `label` int; `order` the pair's place in the shuffle; `train` bool. */
-  pairs: ArtifactRef,
-  modulus: Schema.Int,
-  pairCount: Schema.Int,
-  trainCount: Schema.Int,
-})
-export type Dataset = typeof Dataset.Type
 
 export const generateData = stage({
   name: "generate-data",
@@ -52,7 +49,7 @@ export const generateData = stage({
     const a = values.flatMap((first) => values.map(() => first))
     const b = values.flatMap(() => values)
     const pairCount = a.length
-    const trainCount = Math.floor(pairCount * trainFraction)
+    const trainCount = trainCountOf(pairCount, trainFraction)
     const order = new Int32Array(pairCount)
     permutation(stream(seed, "split"), pairCount).forEach((pair, place) => {
       order[pair] = place

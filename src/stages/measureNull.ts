@@ -4,16 +4,13 @@
  */
 import { table } from "arquero"
 import { Effect, Schema } from "effect"
-import { norm } from "../numerics/gram.ts"
-import { normalsInto, stream } from "../numerics/random.ts"
 import { evenlySpaced } from "../numerics/windows.ts"
-import { ArtifactRef } from "../services/Artifact.ts"
 import { putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
-import { openEnergies, ProbeConfig } from "./energies.ts"
-import { Dataset, Seed } from "./generateData.ts"
-import { TrainedRun } from "./train.ts"
+import { Dataset, NullEnergies, ProbeConfig, Seed, TrainedRun } from "./contracts.ts"
+import { MOST_DRAWS, randomDirection } from "./directions.ts"
+import { openEnergies } from "./energies.ts"
 import { openTrajectory } from "./trajectory.ts"
 
 const Input = Schema.Struct({
@@ -23,28 +20,9 @@ const Input = Schema.Struct({
   /** Measurement points, evenly spaced over the run. */
   points: Schema.Int.check(Schema.isGreaterThan(0)),
   /** Random directions at each point. */
-  draws: Schema.Int.check(Schema.isGreaterThan(0)),
+  draws: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: MOST_DRAWS })),
   seed: Seed,
 })
-
-export const NullEnergies = Schema.Struct({
-  probe: ProbeConfig,
-  /** Parquet, a row per point and draw: checkpoint, step, draw, energy. */
-  energies: ArtifactRef,
-})
-
-/** Unit vector number `index` at a checkpoint. */
-export const randomDirection = (
-  seed: number,
-  checkpoint: number,
-  index: number,
-  size: number,
-): Float32Array => {
-  const direction = new Float32Array(size)
-  normalsInto(stream(seed, "random-direction", checkpoint * 2 ** 12 + index), direction)
-  const scale = 1 / norm(direction)
-  return direction.map((z) => z * scale)
-}
 
 export const measureNull = stage({
   name: "measure-null",

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { integers, type Stream } from "../numerics/random.ts"
 import { getTable, numbers } from "../services/artifacts.ts"
-import type { Dataset } from "./generateData.ts"
+import type { Dataset } from "./contracts.ts"
 
 /** Examples as columns, int32 [n] each: what programs take as a batch. */
 export interface Examples {

@@ -6,20 +6,12 @@
 import { table } from "arquero"
 import { Effect, Schema } from "effect"
 import { rollingGram } from "../numerics/gram.ts"
-import { rightSingularVectors, type ThinSvd, thinSvdFromGram } from "../numerics/svd.ts"
-import { evenlySpaced, type Window, windowAt } from "../numerics/windows.ts"
-import { ArtifactRef } from "../services/Artifact.ts"
-import {
-  f64Tensor,
-  float64,
-  getTable,
-  getTensors,
-  numbers,
-  putTable,
-  putTensors,
-} from "../services/artifacts.ts"
+import { type ThinSvd, thinSvdFromGram } from "../numerics/svd.ts"
+import { evenlySpaced, windowAt } from "../numerics/windows.ts"
+import { f64Tensor, putTable, putTensors } from "../services/artifacts.ts"
 import { stage } from "../services/Stage.ts"
-import { loadRows, RowSource, type Rows } from "./rows.ts"
+import { RollingSvd, RowSource } from "./contracts.ts"
+import { loadRows } from "./rows.ts"
 
 const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
 
@@ -39,14 +31,6 @@ export const SvdConfig = Schema.Struct({
 )
 
 const Input = Schema.Struct({ rows: RowSource, svd: SvdConfig })
-
-export const RollingSvd = Schema.Struct({
-  /** Parquet, a row per point: checkpoint, step, first and count of the window's rows, σ₁…σ₁₀, energy shares. */
-  spectrum: ArtifactRef,
-  /** safetensors, per point i: `sigma.i` [count] and `left.i` [kept, count], float64. */
-  vectors: ArtifactRef,
-})
-export type RollingSvd = typeof RollingSvd.Type
 
 /** Leading singular values that the spectrum lists. */
 const LISTED = 10
@@ -102,41 +86,4 @@ export const rollingSvd = stage({
     })
     return { spectrum: yield* putTable(spectrum), vectors: yield* putTensors(Object.fromEntries(vectors)) }
   }),
-})
-
-/** The window at a measurement point and its leading directions, unit vectors [attentionSize]. */
-export interface Directions {
-  readonly checkpoint: number
-  readonly window: Window
-  readonly fullWindow: boolean
-  readonly vectors: ReadonlyArray<Float32Array>
-}
-
-/** Forms the directions of point i from the rows; fewer than K where the window has fewer or they are dependent. */
-export const openDirections = Effect.fn("openDirections")(function* (stored: RollingSvd, rows: Rows) {
-  const spectrum = yield* getTable(stored.spectrum)
-  const vectors = yield* getTensors(stored.vectors)
-  const [checkpoints, firsts, counts, full] = ["checkpoint", "firstRow", "rowCount", "fullWindow"].map(
-    (name) => numbers(spectrum, name),
-  )
-  return {
-    points: Array.from(checkpoints),
-    at: Effect.fnUntraced(function* (i: number) {
-      const window: Window = { first: firsts[i], count: counts[i] }
-      const singularValues = yield* float64(vectors, `sigma.${i}`)
-      const left = yield* float64(vectors, `left.${i}`)
-      const kept = window.count === 0 ? 0 : left.length / window.count
-      const leftVectors = Array.from({ length: kept }, (_, k) =>
-        left.subarray(k * window.count, (k + 1) * window.count),
-      )
-      const members = Array.from({ length: window.count }, (_, r) => rows.row(window.first + r))
-      const directions: Directions = {
-        checkpoint: checkpoints[i],
-        window,
-        fullWindow: full[i] === 1,
-        vectors: rightSingularVectors(members, { singularValues, leftVectors }, kept),
-      }
-      return directions
-    }),
-  }
 })

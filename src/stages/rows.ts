@@ -4,17 +4,10 @@
  * `update`: θ_attn(i) − θ_attn(i − 1), the sum of the optimiser's steps between two checkpoints; the first
  * checkpoint has none. `gradient`: the captured gradient at checkpoint i.
  */
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { float32, getTensors } from "../services/artifacts.ts"
-import { CapturedGradients } from "./captureGradients.ts"
-import { TrainedRun } from "./train.ts"
+import type { RowSource } from "./contracts.ts"
 import { openTrajectory } from "./trajectory.ts"
-
-export const RowSource = Schema.Union([
-  Schema.Struct({ kind: Schema.tag("update"), run: TrainedRun }),
-  Schema.Struct({ kind: Schema.tag("gradient"), run: TrainedRun, gradients: CapturedGradients }),
-])
-export type RowSource = typeof RowSource.Type
 
 export interface Rows {
   /** First checkpoint that has a row. */

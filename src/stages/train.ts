@@ -14,7 +14,6 @@ import { makeLayout } from "../model/layout.ts"
 import { trainSteps } from "../model/programs.ts"
 import { type Accuracy, firstAtLeast, stopStep } from "../numerics/grokking.ts"
 import { stream } from "../numerics/random.ts"
-import { ArtifactRef } from "../services/Artifact.ts"
 import { putJson, putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { type Cursor, stage } from "../services/Stage.ts"
@@ -27,27 +26,14 @@ import {
   storeState,
   type TrainingState,
 } from "./checkpoints.ts"
+import { Dataset, ModelConfig, Seed, TrainedRun, Trajectory } from "./contracts.ts"
 import { openEvaluation } from "./evaluation.ts"
-import { Dataset, Seed } from "./generateData.ts"
 import { concatenate, draw, type Examples, loadPairs, type Pairs } from "./pairs.ts"
 
 const positive = Schema.isGreaterThan(0)
 const PositiveInt = Schema.Int.check(positive)
 const Fraction = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 const Decay = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))
-
-export const ModelConfig = Schema.Struct({
-  width: PositiveInt,
-  heads: PositiveInt,
-  feedForward: PositiveInt,
-  layers: PositiveInt,
-}).check(
-  Schema.makeFilter(({ width, heads }) =>
-    width % heads === 0
-      ? true
-      : { path: ["heads"], issue: `Expected a divisor of width ${width}, got ${heads}` },
-  ),
-)
 
 export const TrainConfig = Schema.Struct({
   learningRate: Schema.Finite.check(positive),
@@ -81,31 +67,6 @@ export const TrainInput = Schema.Struct({
   seed: Seed,
 })
 export type TrainInput = typeof TrainInput.Type
-
-const Step = Schema.NullOr(Schema.Int)
-
-/** The checkpoints of a trajectory, in order. `theta` [size] float32 is the flat parameter vector. */
-export const Trajectory = Schema.Array(Schema.Struct({ step: Schema.Int, theta: ArtifactRef }))
-
-export const TrainedRun = Schema.Struct({
-  model: Schema.Struct({ modulus: Schema.Int, ...ModelConfig.fields }),
-  /** JSON, a `Trajectory`. */
-  trajectory: ArtifactRef,
-  checkpoints: Schema.Int,
-  /** Parquet, a row per checkpoint: step, losses and accuracies on all training and all test pairs. */
-  curve: ArtifactRef,
-  /** Parquet, a row per step: loss of its batch, gradient norm before clipping. */
-  losses: ArtifactRef,
-  /** First step with test accuracy ≥ 0.5. */
-  firstHalf: Step,
-  /** First step with test accuracy ≥ the stop rule's. */
-  firstThreshold: Step,
-  /** The step at which the stop rule held, the paper's "grok step"; null if maxSteps came first. */
-  stopStep: Step,
-  finalTestAccuracy: Schema.Finite,
-  finalTrainAccuracy: Schema.Finite,
-})
-export type TrainedRun = typeof TrainedRun.Type
 
 /** Training diverged: a loss is not a number. */
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", { step: Schema.Int }) {
@@ -158,7 +119,7 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: TrainInput, cursor:
   const evaluate = yield* openEvaluation(layout, pairs)
   const program = yield* engine.compileScan(trainSteps(layout, config, config.batchSize))
 
-  const checkpoints = [...(yield* resumable(cursor.entries))]
+  const checkpoints = [...(yield* resumable(cursor.entries, config.evaluateEvery))]
 
   const commit = Effect.fnUntraced(function* (
     step: number,

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { type Layout, makeLayout } from "../model/layout.ts"
 import { float32, getJson, getTensors } from "../services/artifacts.ts"
-import { type TrainedRun, Trajectory } from "./train.ts"
+import { type TrainedRun, Trajectory } from "./contracts.ts"
 
 export interface Checkpoints {
   readonly layout: Layout

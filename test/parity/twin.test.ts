@@ -15,7 +15,7 @@ import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
 import { OnnxEngine } from "../../src/services/engine/onnx/OnnxEngine.ts"
 import { decode } from "../../src/services/formats/safetensors.ts"
 import { TensorEngine } from "../../src/services/TensorEngine.ts"
-import { randomDirection } from "../../src/stages/measureNull.ts"
+import { randomDirection } from "../../src/stages/directions.ts"
 import { draw, type Examples, type Pairs, take } from "../../src/stages/pairs.ts"
 import { stepInputs } from "../../src/stages/train.ts"
 

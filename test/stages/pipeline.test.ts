@@ -12,10 +12,9 @@ import { ArtifactRef } from "../../src/services/Artifact.ts"
 import { ArtifactStore } from "../../src/services/ArtifactStore.ts"
 import { float32, getJson, getTable, getTensors, numbers } from "../../src/services/artifacts.ts"
 import { TensorEngine } from "../../src/services/TensorEngine.ts"
-import { CapturedGradients } from "../../src/stages/captureGradients.ts"
-import { randomDirection } from "../../src/stages/measureNull.ts"
+import { CapturedGradients, Trajectory } from "../../src/stages/contracts.ts"
+import { randomDirection } from "../../src/stages/directions.ts"
 import { draw, loadPairs } from "../../src/stages/pairs.ts"
-import { Trajectory } from "../../src/stages/train.ts"
 import { laboratory, runSingle, tiny } from "../pipelines/tiny.ts"
 
 const layout = makeLayout({ modulus: tiny.data.modulus, ...tiny.model })

@@ -25,6 +25,7 @@ export const makeDirectories = (
     if (yield* fs.exists(path)) return
     yield* makeDirectories(dirname(path))
     yield* fs.makeDirectory(path).pipe(
+      Effect.andThen(syncDirectory(dirname(path))),
       Effect.catchReason("PlatformError", "AlreadyExists", () => Effect.void), // another process was faster
     )
   })

@@ -9,6 +9,8 @@ import { TensorEngine } from "../../../src/services/TensorEngine.ts"
 import { assertSameBits } from "../../model/close.ts"
 import { eager, noise, randomExamples, randomTheta, run, runScan, smallLayout } from "../../model/samples.ts"
 
+tf.env().set("IS_NODE", false) // or TensorFlow.js advertises its native backend
+
 const onnx = OnnxEngine.layer({ threads: 1 }).pipe(Layer.provide(CodeFingerprint.layer))
 
 const n = 8
@@ -58,7 +60,7 @@ const throwsInScan = runScan(
 const unsupported = run({ ...throwing, body: ({ x }) => ({ y: tf.tan(tf.exp(x)) }) }, { x: noise(1, 3) })
 
 describe("the tracer, in a process that has not used TensorFlow.js", () => {
-  it.effect("leaves no backend selected of which it was not the owner", () =>
+  it.effect("is selected only while it traces", () =>
     Effect.gen(function* () {
       yield* gradient
       assert.doesNotThrow(() => tf.tidy(() => tf.tensor1d([1, 2, 3])))
@@ -146,7 +148,7 @@ describe("a session of onnxruntime", () => {
       }),
     )
 
-    it.effect("outlives its scope in no way: running it afterwards is an EngineFailure", () =>
+    it.effect("is an EngineFailure to run after its scope", () =>
       Effect.gen(function* () {
         const engine = yield* TensorEngine
         const executable = yield* engine

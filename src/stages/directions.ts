@@ -1,0 +1,62 @@
+/** Directions at measurement points: those of a rolling SVD, formed from its rows, and random ones. */
+import { Effect } from "effect"
+import { norm } from "../numerics/gram.ts"
+import { normalsInto, stream } from "../numerics/random.ts"
+import { rightSingularVectors } from "../numerics/svd.ts"
+import type { Window } from "../numerics/windows.ts"
+import { float64, getTable, getTensors, numbers } from "../services/artifacts.ts"
+import type { RollingSvd } from "./contracts.ts"
+import type { Rows } from "./rows.ts"
+
+/** The window at a measurement point and its leading directions, unit vectors [attentionSize]. */
+export interface Directions {
+  readonly checkpoint: number
+  readonly window: Window
+  readonly fullWindow: boolean
+  readonly vectors: ReadonlyArray<Float32Array>
+}
+
+/** Forms the directions of point i from the rows; fewer than K where the window has fewer or they are dependent. */
+export const openDirections = Effect.fn("openDirections")(function* (stored: RollingSvd, rows: Rows) {
+  const spectrum = yield* getTable(stored.spectrum)
+  const vectors = yield* getTensors(stored.vectors)
+  const [checkpoints, firsts, counts, full] = ["checkpoint", "firstRow", "rowCount", "fullWindow"].map(
+    (name) => numbers(spectrum, name),
+  )
+  return {
+    points: Array.from(checkpoints),
+    at: Effect.fnUntraced(function* (i: number) {
+      const window: Window = { first: firsts[i], count: counts[i] }
+      const singularValues = yield* float64(vectors, `sigma.${i}`)
+      const left = yield* float64(vectors, `left.${i}`)
+      const kept = window.count === 0 ? 0 : left.length / window.count
+      const leftVectors = Array.from({ length: kept }, (_, k) =>
+        left.subarray(k * window.count, (k + 1) * window.count),
+      )
+      const members = Array.from({ length: window.count }, (_, r) => rows.row(window.first + r))
+      const directions: Directions = {
+        checkpoint: checkpoints[i],
+        window,
+        fullWindow: full[i] === 1,
+        vectors: rightSingularVectors(members, { singularValues, leftVectors }, kept),
+      }
+      return directions
+    }),
+  }
+})
+
+/** Random directions that a checkpoint has streams for. */
+export const MOST_DRAWS = 2 ** 12
+
+/** Random Gaussian unit vector [size] number `index` at a checkpoint. */
+export const randomDirection = (
+  seed: number,
+  checkpoint: number,
+  index: number,
+  size: number,
+): Float32Array => {
+  const direction = new Float32Array(size)
+  normalsInto(stream(seed, "random-direction", checkpoint * MOST_DRAWS + index), direction)
+  const scale = 1 / norm(direction)
+  return direction.map((z) => z * scale)
+}
