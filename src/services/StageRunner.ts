@@ -65,7 +65,7 @@ export class StageRunner extends Context.Service<
             if (ref.format !== "json") continue
             const text = yield* Effect.map(store.get(ref), (bytes) => new TextDecoder().decode(bytes))
             const named = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))(text)
-            if (Option.isNone(named) || !(yield* isWhole(named.value))) return false
+            if (Option.isSome(named) && !(yield* isWhole(named.value))) return false
           }
           return true
         }).pipe(Effect.catchTag("DamagedArtifact", () => Effect.succeed(false)))

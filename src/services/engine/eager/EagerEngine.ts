@@ -7,6 +7,7 @@ import { Effect, Layer } from "effect"
 import { composedKernels } from "../../../model/kernels.ts"
 import { mapSignature, type Signature, sizeOf, type Tensors, type Values } from "../../../model/Program.ts"
 import { EngineFailure, SignatureMismatch, TensorEngine } from "../../TensorEngine.ts"
+import { onBackend } from "../onBackend.ts"
 import { checkResult, checkValues, type Results, scanLength } from "../signature.ts"
 
 /** A TensorFlow.js backend that needs nothing installed. */
@@ -62,21 +63,12 @@ export const EagerEngine = {
       const id = `tfjs-${backend}`
 
       /** Runs synchronous TensorFlow.js code on the backend; every tensor made in it is freed. */
-      const onBackend = <A>(program: string, body: () => A) =>
+      const compute = <A>(program: string, body: () => A) =>
         Effect.try({
           try: () => {
-            const engine = tf.engine()
-            const previous = engine.backendName
             tf.env().set("IS_NODE", false) // or TensorFlow.js advertises its native backend
-            tf.setBackend(backend)
             registerComposedKernels(backend)
-            engine.startScope(program)
-            try {
-              return body()
-            } finally {
-              engine.endScope()
-              if (previous) tf.setBackend(previous)
-            }
+            return onBackend(backend, body)
           },
           catch: (cause) =>
             cause instanceof SignatureMismatch ? cause : new EngineFailure({ program, engine: id, cause }),
@@ -89,7 +81,7 @@ export const EagerEngine = {
           Effect.succeed({
             run: Effect.fn(`EagerEngine.run ${name}`)(function* (values) {
               yield* checkValues(name, inputs, values)
-              return yield* onBackend(name, () => toValues(name, outputs, body(toTensors(inputs, values))))
+              return yield* compute(name, () => toValues(name, outputs, body(toTensors(inputs, values))))
             }),
           }),
         compileScan: ({ name, carry, xs, constants, ys, step }) =>
@@ -101,7 +93,7 @@ export const EagerEngine = {
               let state = values.carry
               const stacked: Array<Values<typeof ys>> = []
               for (let i = 0; i < length; i++) {
-                const next = yield* onBackend(name, () => {
+                const next = yield* compute(name, () => {
                   const result = step(
                     toTensors(carry, state),
                     toTensors(xs, entry(xs, values.xs, i)),

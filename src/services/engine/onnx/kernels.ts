@@ -67,6 +67,7 @@ const reduce =
   (op: string): Kernel =>
   (graph, { x }, { axis, keepDims }) => {
     const axes = axesOf(axis, x.shape.length)
+    if (axes.length === 0) return x
     const keepdims = keepDims === true ? 1 : 0
     const name = one(graph.node(op, [x.name, ints(graph, axes)], { keepdims }))
     const shape = keepdims
@@ -144,7 +145,8 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   },
 
   Sum: reduce("ReduceSum"),
-  Mean: reduce("ReduceMean"),
+  Mean: (graph, { x }, attributes) =>
+    reduce("ReduceMean")(graph, { x: cast(graph, x, "float32") }, attributes),
   Max: (graph, { x }, { reductionIndices, keepDims }) =>
     reduce("ReduceMax")(graph, { x }, { axis: reductionIndices, keepDims }),
   ArgMax: (graph, { x }, { axis }) => {
@@ -243,7 +245,10 @@ export const kernels: Readonly<Record<string, Kernel>> = {
     const name = one(graph.node("Gather", [x.name, indices.name], { axis: 0 }))
     return { ...x, name, shape: [...indices.shape, ...x.shape.slice(1)] }
   },
-  OneHot: (graph, { indices }, { depth }) => oneHot(graph, indices, Number(depth)),
+  OneHot: (graph, { indices }, { depth, onValue, offValue, dtype }) => {
+    if (onValue !== 1 || offValue !== 0) throw new Error("OneHot with values other than 0 and 1")
+    return cast(graph, oneHot(graph, indices, Number(depth)), dtype === "int32" ? "int32" : "float32")
+  },
   /** A product with the one-hot matrix of the segments: deterministic, and fast at these shapes. */
   UnsortedSegmentSum: (graph, { x, segmentIds }, { numSegments }) => {
     const segments = oneHot(graph, segmentIds, Number(numSegments))

@@ -6,6 +6,7 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import { mapSignature, type Signature, type Tensors } from "../../../model/Program.ts"
+import { onBackend } from "../onBackend.ts"
 import type { ElementType, Graph, Name } from "./graph.ts"
 import { kernels, type Traced } from "./kernels.ts"
 
@@ -124,7 +125,6 @@ export interface Tracer {
 export const trace = <A>(graph: Graph, body: (tracer: Tracer) => A): A => {
   const backend = traceBackend()
   const engine = tf.engine()
-  const previous = engine.backendName
   const tracer: Tracer = {
     tensors: (signature, nameOf) =>
       mapSignature(signature, (key, { shape, dtype }) =>
@@ -137,14 +137,10 @@ export const trace = <A>(graph: Graph, body: (tracer: Tracer) => A): A => {
     }),
   }
   backend.graph = graph
-  tf.setBackend(BACKEND)
-  engine.startScope(BACKEND)
   try {
-    return body(tracer)
+    return onBackend(BACKEND, () => body(tracer))
   } finally {
-    engine.endScope()
     backend.graph = undefined
-    if (previous) tf.setBackend(previous)
   }
 }
 
