@@ -3,6 +3,7 @@ import { Argument, Command } from "effect/cli"
 import type { ArtifactRef } from "../services/Artifact.ts"
 import { ArtifactStore, type StageRecord } from "../services/ArtifactStore.ts"
 import { getJson, getTable, getTensors } from "../services/artifacts.ts"
+import { referencesOf } from "../services/StageRunner.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { json, store, storeLayer } from "./options.ts"
 
@@ -24,12 +25,43 @@ const contents = Effect.fn("contents")(function* (ref: ArtifactRef) {
   }
 })
 
-const summary = ({ stage, key, provenance, output }: StageRecord) => ({
-  stage,
-  key,
-  committedAt: provenance.committedAt,
-  seconds: provenance.seconds,
-  output,
+const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2))
+
+/** Name of each artifact in a stage's output, by digest. */
+const namesOf = (output: unknown): ReadonlyMap<string, string> =>
+  new Map(
+    Object.entries(Object(output)).flatMap(([name, value]) =>
+      referencesOf(value).map(({ digest }): [string, string] => [digest, name]),
+    ),
+  )
+
+/** A stage's results as text: key, time, and the file of each artifact. */
+const describeRecord = Effect.fnUntraced(function* ({ key, output, provenance }: StageRecord) {
+  const { pathOf } = yield* ArtifactStore
+  const names = namesOf(output)
+  return [
+    `${key.slice(0, 12)}  ${provenance.committedAt}  ${provenance.seconds.toFixed(1)} s`,
+    ...referencesOf(output).map((ref) => `  ${(names.get(ref.digest) ?? "").padEnd(12)}${pathOf(ref)}`),
+  ].join("\n")
+})
+
+const showStage = Effect.fn("showStage")(function* (records: ReadonlyArray<StageRecord>, json: boolean) {
+  if (json) return yield* print(records)
+  return yield* Console.log((yield* Effect.forEach(records, describeRecord)).join("\n\n"))
+})
+
+const showDigest = Effect.fn("showDigest")(function* (records: ReadonlyArray<StageRecord>, prefix: string) {
+  const { find, pathOf, root } = yield* ArtifactStore
+  const matching = records.filter(({ key }) => key.startsWith(prefix))
+  const artifacts = yield* find(prefix)
+  if (matching.length + artifacts.length > 1) {
+    return yield* new BadInput({ message: `${prefix} is the start of several names; give more digits` })
+  }
+  for (const record of matching) return yield* print(record)
+  for (const ref of artifacts) {
+    return yield* print({ ...ref, file: pathOf(ref), contents: yield* contents(ref) })
+  }
+  return yield* new BadInput({ message: `no key or artifact in ${root} starts with ${prefix}` })
 })
 
 export const show = Command.make(
@@ -43,39 +75,28 @@ export const show = Command.make(
   },
   (options) =>
     Effect.gen(function* () {
-      const { find, records } = yield* ArtifactStore
-      const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2))
-      const name = options.artifact
+      const { records } = yield* ArtifactStore
       const all = yield* records
       const stages = [...new Set(all.map(({ stage }) => stage))]
+      const name = options.artifact
       if (stages.includes(name)) {
-        const ofStage = all.filter(({ stage }) => stage === name).map(summary)
-        if (options.json) return yield* print(ofStage)
-        const lines = ofStage.map(
-          ({ key, committedAt, seconds }) => `${key.slice(0, 12)}  ${committedAt}  ${seconds.toFixed(1)} s`,
+        return yield* showStage(
+          all.filter(({ stage }) => stage === name),
+          options.json,
         )
-        return yield* Console.log(lines.join("\n"))
       }
-      if (!/^[0-9a-f]{4,64}$/.test(name)) {
-        return yield* new BadInput({
-          message:
-            stages.length === 0
-              ? `no stage ${name} in ${options.store}, which has no results yet; run a pipeline first`
-              : `unknown stage ${name}${suggest(name, stages)}`,
-        })
-      }
-      const records_ = all.filter(({ key }) => key.startsWith(name))
-      const blobs = yield* find(name)
-      const [record] = records_
-      const [blob] = blobs
-      if (records_.length + blobs.length > 1) {
-        return yield* new BadInput({ message: `${name} is the start of several; give more digits` })
-      }
-      if (record !== undefined) return yield* print(record)
-      if (blob !== undefined) return yield* print({ ...blob, contents: yield* contents(blob) })
-      return yield* new BadInput({ message: `nothing in ${options.store} starts with ${name}` })
+      if (/^[0-9a-f]{4,64}$/.test(name)) return yield* showDigest(all, name)
+      return yield* new BadInput({
+        message:
+          stages.length === 0
+            ? `nothing to show: ${options.store} has no results yet; run a pipeline first`
+            : `unknown stage ${name}${suggest(name, stages)}`,
+      })
     }).pipe(Effect.provide(storeLayer(options))),
 ).pipe(
   Command.withDescription("Show what a stage has stored, a record or an artifact"),
-  Command.withExamples([{ command: "pnpm pipeline show train", description: "All stored trainings" }]),
+  Command.withExamples([
+    { command: "pnpm pipeline show train", description: "All stored trainings and their files" },
+    { command: "pnpm pipeline show 3fa9c1", description: "The record or artifact whose name starts so" },
+  ]),
 )

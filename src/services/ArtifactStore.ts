@@ -65,6 +65,8 @@ export class ArtifactStore extends Context.Service<
   ArtifactStore,
   {
     readonly root: string
+    /** The file of a blob. */
+    readonly pathOf: (ref: ArtifactRef) => string
     /** Makes the store's directory and checks that files can be written in it. */
     readonly requireWritable: Effect.Effect<void, StoreFailure>
     /** Stores a blob; equal bytes are stored once. */
@@ -156,6 +158,7 @@ export class ArtifactStore extends Context.Service<
 
         return ArtifactStore.of({
           root,
+          pathOf: objectPath,
           requireWritable: makeDirectories(root).pipe(
             Effect.provideContext(services),
             Effect.andThen(fs.access(root, { writable: true })),
