@@ -89,7 +89,7 @@ export const show = Command.make(
       return yield* new BadInput({
         message:
           stages.length === 0
-            ? `nothing to show: ${options.store} has no results yet; run a pipeline first`
+            ? `no stage ${name} in ${options.store}, which has no results yet; run a pipeline first`
             : `unknown stage ${name}${suggest(name, stages)}`,
       })
     }).pipe(Effect.provide(storeLayer(options))),
