@@ -17,18 +17,22 @@ const Timing = Schema.Struct({
 })
 type Timing = typeof Timing.Type
 
-const competitors = [
-  { peer: "grokscope", command: process.execPath, script: "./grokscope_step.ts" },
+const Positive = Schema.Int.check(Schema.isGreaterThan(0))
+
+interface Competitor {
+  readonly peer: string
+  readonly command: string
+  readonly script: string
+}
+
+const grokscope: Competitor = { peer: "grokscope", command: process.execPath, script: "./grokscope_step.ts" }
+const peers: ReadonlyArray<Competitor> = [
   { peer: "pytorch", command: "python3", script: "./peers/pytorch_step.py" },
   { peer: "jax", command: "python3", script: "./peers/jax_step.py" },
-] as const
+]
 
-/** One process's timing; none where the peer is not installed. */
-const time = Effect.fn("time")(function* (
-  { command, script }: (typeof competitors)[number],
-  threads: number,
-  steps: number,
-) {
+/** One process's timing; fails where the peer is not installed. */
+const time = Effect.fn("time")(function* ({ command, script }: Competitor, threads: number, steps: number) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const output = yield* spawner.string(
     ChildProcess.make(command, [here(script), "--threads", String(threads), "--steps", String(steps)], {
@@ -36,7 +40,7 @@ const time = Effect.fn("time")(function* (
     }),
   )
   return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Timing))(output.trim())
-}, Effect.option)
+})
 
 /** `median (lowest–highest)`. */
 const spread = (values: ReadonlyArray<number>, unit: string): string => {
@@ -47,8 +51,16 @@ const spread = (values: ReadonlyArray<number>, unit: string): string => {
 export const step = Command.make(
   "step",
   {
-    rounds: Flag.Int("rounds").pipe(Flag.withDefault(7), Flag.withDescription("Alternations")),
-    steps: Flag.Int("steps").pipe(Flag.withDefault(100), Flag.withDescription("Timed steps of each process")),
+    rounds: Flag.Int("rounds").pipe(
+      Flag.withSchema(Positive),
+      Flag.withDefault(7),
+      Flag.withDescription("Alternations"),
+    ),
+    steps: Flag.Int("steps").pipe(
+      Flag.withSchema(Positive),
+      Flag.withDefault(100),
+      Flag.withDescription("Timed steps of each process"),
+    ),
     record: Flag.Boolean("record").pipe(
       Flag.withDefault(false),
       Flag.withDescription("Append the figures to bench/results/step.ndjson"),
@@ -57,37 +69,56 @@ export const step = Command.make(
   Effect.fn(function* ({ rounds, steps, record }) {
     const fs = yield* FileSystem.FileSystem
     for (const threads of [1, 2]) {
-      const timings: Array<Array<Timing>> = []
+      const timings: Array<ReadonlyMap<string, Timing>> = []
       for (let round = 0; round < rounds; round++) {
-        const results = yield* Effect.forEach(competitors, (competitor) => time(competitor, threads, steps))
-        timings.push(results.flatMap(Option.toArray))
-      }
-      const roundMedian = (peer: string): ReadonlyArray<number> =>
-        timings.flatMap((round) =>
-          round.filter((timing) => timing.peer === peer).map(({ msPerStep }) => median(msPerStep)),
+        const ours = yield* time(grokscope, threads, steps)
+        const theirs = yield* Effect.forEach(peers, (peer) => Effect.option(time(peer, threads, steps)))
+        timings.push(
+          new Map([ours, ...theirs.flatMap(Option.toArray)].map((timing) => [timing.peer, timing])),
         )
-      const ours = roundMedian("grokscope")
+      }
+      /** Median step of each round in which the peer ran, and its ratio to ours in the same round. */
+      const roundsOf = (peer: string) =>
+        timings.flatMap((round) => {
+          const theirs = round.get(peer)
+          const ours = round.get(grokscope.peer)
+          if (theirs === undefined || ours === undefined) return []
+          const milliseconds = median(theirs.msPerStep)
+          return [{ milliseconds, ratio: median(ours.msPerStep) / milliseconds }]
+        })
       yield* Console.log(`\n${threads} thread${threads > 1 ? "s" : ""}, ${rounds} rounds of ${steps} steps`)
-      for (const { peer } of competitors) {
-        const theirs = roundMedian(peer)
-        if (theirs.length < ours.length) {
+      for (const { peer } of [grokscope, ...peers]) {
+        const measured = roundsOf(peer)
+        if (measured.length === 0) {
           yield* Console.log(
-            `  ${peer.padEnd(10)} not timed: python3 with bench/peers/requirements.txt is needed`,
+            `  ${peer.padEnd(10)} did not run; it needs python3 with bench/peers/requirements.txt`,
           )
           continue
         }
-        const ratios = ours.map((milliseconds, i) => milliseconds / theirs[i])
-        const ratio = peer === "grokscope" ? "" : `   ours / ${peer} ${spread(ratios, "")}`
-        yield* Console.log(`  ${peer.padEnd(10)} ${spread(theirs, " ms")}${ratio}`)
+        const milliseconds = spread(
+          measured.map((round) => round.milliseconds),
+          " ms",
+        )
+        const ratios = spread(
+          measured.map((round) => round.ratio),
+          "",
+        )
+        yield* Console.log(
+          `  ${peer.padEnd(10)} ${milliseconds}${peer === grokscope.peer ? "" : `   ours / ${peer} ${ratios}`}`,
+        )
       }
-      const peak = Math.max(...timings.flat().map(({ peakMegabytes }) => peakMegabytes ?? 0))
+      const all = timings.flatMap((round) => [...round.values()])
+      const peak = Math.max(...all.map(({ peakMegabytes }) => peakMegabytes ?? 0))
       yield* Console.log(`  our peak memory ${peak} MB`)
       if (record) {
         const at = DateTime.formatIso(yield* DateTime.now)
         const machine = `${cpus()[0]?.model} x${cpus().length}`
-        const versions = Object.fromEntries(timings.flat().map(({ peer, version }) => [peer, version]))
+        const versions = Object.fromEntries(all.map(({ peer, version }) => [peer, version]))
         const figures = Object.fromEntries(
-          competitors.map(({ peer }) => [peer, roundMedian(peer).map((ms) => Number(ms.toFixed(3)))]),
+          [grokscope, ...peers].map(({ peer }) => [
+            peer,
+            roundsOf(peer).map(({ milliseconds }) => Number(milliseconds.toFixed(3))),
+          ]),
         )
         const line = {
           at,

@@ -39,7 +39,10 @@ const blocks: Readonly<Record<string, () => string>> = {
     return fence("text", render(result))
   },
   speed: () => {
-    const runs = read("bench/results/step.ndjson").trim().split("\n").map((line) => decodeTiming(line))
+    const runs = read("bench/results/step.ndjson")
+      .trim()
+      .split("\n")
+      .map((line) => decodeTiming(line))
     const rows = [1, 2].flatMap((threads) => {
       const run = runs.findLast((timing) => timing.threads === threads)
       return run === undefined ? [] : [speedRow(run)]

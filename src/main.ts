@@ -26,9 +26,7 @@ const invalidInvocation = CliOutput.layerPresenter({
 
 /** Exit code 2: what was asked for cannot be done as written; nothing was started. */
 const asksForTheImpossible = (error: unknown): boolean =>
-  error instanceof Error &&
-  "_tag" in error &&
-  (error._tag === "BadInput" || error._tag === "StoreFailure" || error._tag === "ShowHelp")
+  error instanceof Error && "_tag" in error && (error._tag === "BadInput" || error._tag === "ShowHelp")
 
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit)) return 0

@@ -1,20 +1,23 @@
-import { Console, Effect, Option, Path, Schema } from "effect"
+import { Console, Effect, FileSystem, Option, Path, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { initialParameters, namedParameters, thetaAttn } from "../model/initialise.ts"
-import { type Layout, makeLayout } from "../model/layout.ts"
+import { initialParameters } from "../model/initialise.ts"
+import { type Layout, makeLayout, namedParameters, thetaAttn } from "../model/layout.ts"
 import { perturbationEnergies, probeCentroids, trainSteps } from "../model/programs.ts"
 import { norm } from "../numerics/gram.ts"
 import { stream } from "../numerics/random.ts"
-import { evaluator } from "../pipelines/Node.ts"
-import { configOf, pipelines, type Scale, single } from "../pipelines/registry.ts"
+import { evaluator, type StageServices } from "../pipelines/Node.ts"
+import { configOf, pipelines, type Scale, SMOKE_NOTE, single } from "../pipelines/registry.ts"
 import { SingleConfig } from "../pipelines/single.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { f32Tensor, type Tensors } from "../services/artifacts.ts"
 import { encode, type HostTensor } from "../services/formats/safetensors.ts"
-import { commitFile } from "../services/store/files.ts"
+import { Progress } from "../services/Progress.ts"
+import { referencesOf, type StageRunner } from "../services/StageRunner.ts"
+import { digestOf } from "../services/store/canonical.ts"
+import { commitFile, makeDirectories } from "../services/store/files.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
 import { randomDirection } from "../stages/directions.ts"
-import { draw, type Examples, loadPairs } from "../stages/pairs.ts"
+import { concatenate, draw, type Examples, loadPairs } from "../stages/pairs.ts"
 import { stepInputs, TrainInput } from "../stages/train.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { runnerLayer, scale, set, store, threads } from "./options.ts"
@@ -25,27 +28,39 @@ const PROBES = 256
 const DIRECTIONS = 8
 const EPSILON = 0.005
 
-/** The training that `name` stands for: a pipeline's, or that of a stored training by key or trajectory digest. */
+const Stored = Schema.Struct({ input: TrainInput })
+
+/** What two stored trainings share if their first steps are the same. */
+const trajectoryOf = ({ train: { maxSteps: _, stop: __, ...train }, ...rest }: TrainInput) =>
+  digestOf({ ...rest, train })
+
+/** The training that `--run` stands for: a pipeline's, or a stored one by its key or its trajectory's digest. */
 const trainingOf = Effect.fn("trainingOf")(function* (
   name: string,
   scale: Scale,
   set: ReadonlyArray<string>,
-) {
+): Effect.fn.Return<TrainInput, Error, StageServices | StageRunner> {
   const names = pipelines.map((pipeline) => pipeline.name)
   if (names.includes(name)) {
-    const { seed, data, model, train } = yield* override(SingleConfig, configOf(scale), set)
-    const nodes = single({ ...configOf(scale), seed, data, model, train })
-    return { data: yield* evaluator()(nodes.data), model, train, seed }
+    const config = yield* override(SingleConfig, configOf(scale), set)
+    const data = yield* evaluator()(single(config).data)
+    return { data, model: config.model, train: config.train, seed: config.seed }
+  }
+  if (set.length > 0) {
+    return yield* new BadInput({ message: `--set: the stored training ${name} keeps its own configuration` })
   }
   const { records } = yield* ArtifactStore
-  const Stored = Schema.Struct({ input: TrainInput })
-  const matches = (yield* records).filter(
-    ({ stage, key, output }) =>
-      stage === "train" && (key.startsWith(name) || JSON.stringify(output).includes(`"digest":"${name}`)),
+  const stored = /^[0-9a-f]{4,64}$/.test(name)
+    ? (yield* records).filter(
+        ({ stage, key, output }) =>
+          stage === "train" &&
+          (key.startsWith(name) || referencesOf(output).some(({ digest }) => digest.startsWith(name))),
+      )
+    : []
+  const inputs = stored.flatMap(({ preimage }) =>
+    Option.toArray(Option.map(Schema.decodeUnknownOption(Stored)(preimage), ({ input }) => input)),
   )
-  const stored =
-    matches.length === 1 ? Schema.decodeUnknownOption(Stored)(matches[0].preimage) : Option.none()
-  if (Option.isSome(stored)) return stored.value.input
+  if (new Set(inputs.map(trajectoryOf)).size === 1) return inputs[0]
   return yield* new BadInput({
     message: `--run ${name}: neither a pipeline nor the digest of one stored training${suggest(name, names)}`,
   })
@@ -125,20 +140,34 @@ export const exportTwin = Command.make(
     Effect.scoped(
       Effect.gen(function* () {
         const engine = yield* TensorEngine
+        const progress = yield* Progress
+        const fs = yield* FileSystem.FileSystem
         const { join } = yield* Path.Path
+        if (options.scale === "smoke") yield* Console.error(SMOKE_NOTE)
         const training = yield* trainingOf(options.run, options.scale, options.set)
+        const cannotWrite = () => new BadInput({ message: `--out ${options.out}: cannot write there` })
+        yield* makeDirectories(options.out).pipe(
+          Effect.andThen(fs.access(options.out, { writable: true })),
+          Effect.mapError(cannotWrite),
+        )
         const { data, model, train, seed } = training
         const layout = makeLayout({ modulus: data.modulus, ...model })
         const pairs = yield* loadPairs(data)
         const initial = initialParameters(layout, seed)
-        const xs = stepInputs(pairs, training, 1, options.steps)
         const program = yield* engine.compileScan(trainSteps(layout, train, train.batchSize))
-        const zeros = new Float32Array(layout.size)
-        const { carry, ys } = yield* program.run({
-          carry: { theta: initial, first: zeros, second: zeros },
-          xs,
-          constants: {},
-        })
+        const blocks: Array<Examples> = []
+        const losses: Array<number> = []
+        const zeros: Float32Array = new Float32Array(layout.size)
+        let state = { theta: initial, first: zeros, second: zeros }
+        while (losses.length < options.steps) {
+          const count = Math.min(train.evaluateEvery, options.steps - losses.length)
+          const xs = stepInputs(pairs, training, losses.length + 1, count)
+          const { carry, ys } = yield* program.run({ carry: state, xs, constants: {} })
+          state = carry
+          blocks.push(xs)
+          losses.push(...ys.loss)
+          yield* progress.step({ done: losses.length, total: options.steps, unit: "step" })
+        }
         const { learningRate, beta1, beta2, epsilon, weightDecay, clipNorm } = train
         const hyperparameters = {
           learningRate,
@@ -149,13 +178,14 @@ export const exportTwin = Command.make(
           clipNorm,
           heads: model.heads,
         }
-        const losses = { hyperparameters, losses: Array.from(ys.loss) }
+        const evidence = options.scale === "smoke" ? { evidence: SMOKE_NOTE } : {}
+        const record = { ...evidence, hyperparameters, losses }
         const files = {
           "init.safetensors": encode(stateDict(layout, initial)),
-          "batches.safetensors": encode(examples([options.steps, train.batchSize], xs)),
-          "final.safetensors": encode(stateDict(layout, carry.theta)),
-          "losses.json": new TextEncoder().encode(`${JSON.stringify(losses, null, 2)}\n`),
-          ...(yield* couplingFiles(layout, carry.theta, pairs.all, seed)),
+          "batches.safetensors": encode(examples([options.steps, train.batchSize], concatenate(blocks))),
+          "final.safetensors": encode(stateDict(layout, state.theta)),
+          "losses.json": new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`),
+          ...(yield* couplingFiles(layout, state.theta, pairs.all, seed)),
         }
         for (const [name, bytes] of Object.entries(files)) {
           yield* commitFile(join(options.out, name), bytes).pipe(

@@ -2,12 +2,13 @@
 import { availableParallelism } from "node:os"
 import { Effect, Layer, Schema } from "effect"
 import { Flag } from "effect/cli"
-import { scales } from "../pipelines/registry.ts"
+import { type Scale, SMOKE_NOTE, scales } from "../pipelines/registry.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
 import { Progress } from "../services/Progress.ts"
 import { StageRunner } from "../services/StageRunner.ts"
+import { BadInput } from "./BadInput.ts"
 
 export const store = Flag.String("store").pipe(
   Flag.withMetavar("DIR"),
@@ -41,8 +42,12 @@ export const threads = Flag.Int("threads").pipe(
 export const storeLayer = (options: { readonly store: string }) => ArtifactStore.layer(options.store)
 
 /** Everything that running stages takes. */
-export const runnerLayer = (options: { readonly store: string; readonly threads: number }) =>
-  StageRunner.layer.pipe(
+export const runnerLayer = (options: {
+  readonly store: string
+  readonly threads: number
+  readonly scale: Scale
+}) =>
+  StageRunner.layer({ note: options.scale === "smoke" ? SMOKE_NOTE : undefined }).pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         storeLayer(options),
@@ -53,4 +58,9 @@ export const runnerLayer = (options: { readonly store: string; readonly threads:
   )
 
 /** Fails early, and leaves nothing behind, where the store cannot be written. */
-export const requireWritable = Effect.flatMap(ArtifactStore, (store) => store.requireWritable)
+export const requireWritable = Effect.flatMap(ArtifactStore, (store) => store.requireWritable).pipe(
+  Effect.mapError(
+    ({ message }) =>
+      new BadInput({ message: `${message}; choose a directory that you can write with --store DIR` }),
+  ),
+)

@@ -1,6 +1,6 @@
 /** The result of `single`, as data and as text. */
 import { Schema } from "effect"
-import type { Scale } from "../pipelines/registry.ts"
+import { type Scale, SMOKE_NOTE } from "../pipelines/registry.ts"
 import { paper, SingleConfig } from "../pipelines/single.ts"
 import { TrainedRun } from "../stages/contracts.ts"
 import { Coupling } from "../stages/measureCoupling.ts"
@@ -28,18 +28,18 @@ const ofTheRun = ["seed", "data.operation"]
 
 /** `paper's sizes`, `smoke: not evidence`, or the fields in which the run is not the paper's. */
 export const evidenceOf = (scale: Scale, config: SingleConfig): string => {
-  if (scale === "smoke") return "smoke: not evidence"
+  if (scale === "smoke") return SMOKE_NOTE
   const changed = changedFields(paper, config).filter((field) => !ofTheRun.includes(field))
   return changed.length === 0 ? "the paper's sizes" : `not the paper's: ${changed.join(", ")}`
 }
 
-const columns = [10, 10, 9, 7, 9, 9, 14] as const
+const columns = [10, 10, 8, 8, 8, 8, 9, 9] as const
 
 const row = (cells: ReadonlyArray<string>): string =>
-  cells
+  `  ${cells
     .map((cell, i) => (i < 2 ? cell.padEnd(columns[i]) : cell.padStart(columns[i])))
     .join("")
-    .trimEnd()
+    .trimEnd()}`
 
 /** Three significant digits, or a dash. */
 const digits = (value: number | null): string =>
@@ -47,37 +47,44 @@ const digits = (value: number | null): string =>
 
 const stepText = (value: number | null): string => (value === null ? "never" : value.toLocaleString("en"))
 
+/** R̄ over all points, or over those with full windows. */
+const couplingTable = (coupling: SingleResult["coupling"], points: "all" | "fullWindows") => [
+  row(["rows", "window", "peak", "at step", "mean", "final", "before", "after"]),
+  ...coupling.map((measured) => {
+    const { peak, peakStep, mean, final, meanBefore, meanAfter } = measured[points]
+    const figures = [digits(mean), digits(final), digits(meanBefore), digits(meanAfter)]
+    return row([
+      measured.rows,
+      measured.window,
+      digits(peak),
+      peakStep === null ? "–" : stepText(peakStep),
+      ...figures,
+    ])
+  }),
+]
+
 export const render = ({ evidence, config, run, coupling, pipeline }: SingleResult): string => {
   const { operation, modulus } = config.data
   const { window, rank } = config.svd
-  const title = `${pipeline}: ${operation} mod ${modulus}, seed ${config.seed} (${evidence})`
   const threshold = config.train.stop.accuracy
   return [
     "",
-    title,
+    `${pipeline}: ${operation} mod ${modulus}, seed ${config.seed} (${evidence})`,
     "",
     `  test accuracy first ≥ 0.5    step ${stepText(run.firstHalf)}`,
     `  test accuracy first ≥ ${threshold}   step ${stepText(run.firstThreshold)}`,
     `  stop rule held               step ${stepText(run.stopStep)}`,
     `  at the end                   train ${run.finalTrainAccuracy.toFixed(4)}, test ${run.finalTestAccuracy.toFixed(4)}`,
     "",
-    `  Coupling R̄ of the top ${rank} directions of a window of ${window}, as a multiple of random directions`,
+    `  Coupling R̄: how much further the top ${rank} directions of ${window} rows move the centroids, squared,`,
+    "  than random directions do; mean before and after test accuracy reached the threshold",
     "",
-    `  ${row(["rows", "window", "peak", "step", "mean", "final", "peak, full W"])}`,
-    ...coupling.map(
-      ({ rows, window, all, fullWindows }) =>
-        `  ${row([
-          rows,
-          window,
-          digits(all.peak),
-          stepText(all.peakStep),
-          digits(all.mean),
-          digits(all.final),
-          digits(fullWindows.peak),
-        ])}`,
-    ),
+    ...couplingTable(coupling, "all"),
     "",
-    `  "full W" leaves out points whose window is cut off by an end of the run.`,
+    "  The same without the points whose window is cut off by an end of the run",
+    "",
+    ...couplingTable(coupling, "fullWindows"),
+    "",
     `  Denominators: median of ${config.probe.draws} random directions, IQR/median ${digits(
       coupling[0]?.denominatorSpread ?? null,
     )}.`,

@@ -1,5 +1,6 @@
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
+import { stageNames } from "../pipelines/registry.ts"
 import type { ArtifactRef } from "../services/Artifact.ts"
 import { ArtifactStore, type StageRecord } from "../services/ArtifactStore.ts"
 import { getJson, getTable, getTensors } from "../services/artifacts.ts"
@@ -40,7 +41,7 @@ const describeRecord = Effect.fnUntraced(function* ({ key, output, provenance }:
   const { pathOf } = yield* ArtifactStore
   const names = namesOf(output)
   return [
-    `${key.slice(0, 12)}  ${provenance.committedAt}  ${provenance.seconds.toFixed(1)} s`,
+    `${key.slice(0, 12)}  ${provenance.committedAt}  ${provenance.seconds.toFixed(1)} s${provenance.note === undefined ? "" : `  ${provenance.note}`}`,
     ...referencesOf(output).map((ref) => `  ${(names.get(ref.digest) ?? "").padEnd(12)}${pathOf(ref)}`),
   ].join("\n")
 })
@@ -77,20 +78,14 @@ export const show = Command.make(
     Effect.gen(function* () {
       const { records } = yield* ArtifactStore
       const all = yield* records
-      const stages = [...new Set(all.map(({ stage }) => stage))]
       const name = options.artifact
-      if (stages.includes(name)) {
-        return yield* showStage(
-          all.filter(({ stage }) => stage === name),
-          options.json,
-        )
-      }
+      const ofStage = all.filter(({ stage }) => stage === name)
+      if (ofStage.length > 0) return yield* showStage(ofStage, options.json)
       if (/^[0-9a-f]{4,64}$/.test(name)) return yield* showDigest(all, name)
       return yield* new BadInput({
-        message:
-          stages.length === 0
-            ? `no stage ${name} in ${options.store}, which has no results yet; run a pipeline first`
-            : `unknown stage ${name}${suggest(name, stages)}`,
+        message: stageNames().includes(name)
+          ? `${options.store} has no results yet of ${name}; run a pipeline first`
+          : `unknown stage ${name}${suggest(name, stageNames())}`,
       })
     }).pipe(Effect.provide(storeLayer(options))),
 ).pipe(

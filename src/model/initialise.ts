@@ -1,6 +1,6 @@
 /** Initial parameters: PyTorch's defaults for the modules of experiment.md §2, from counter-based streams. */
 import { normals, stream, uniforms } from "../numerics/random.ts"
-import { type Initialiser, type Layout, layerPrefix, view } from "./layout.ts"
+import { type Initialiser, type Layout, layerPrefix } from "./layout.ts"
 
 const draw = (initialiser: Initialiser, size: number, seed: number, index: number): Float32Array => {
   const source = stream(seed, "init", index)
@@ -27,11 +27,3 @@ export const initialParameters = (layout: Layout, seed: number): Float32Array =>
   }
   return theta
 }
-
-/** θ_attn, the attention weights as one vector [layout.attentionSize]; a view of `theta`. */
-export const thetaAttn = (layout: Layout, theta: Float32Array): Float32Array =>
-  theta.subarray(0, layout.attentionSize)
-
-/** The parameters of `theta` by name; views. */
-export const namedParameters = (layout: Layout, theta: Float32Array) =>
-  layout.parameters.map((parameter) => ({ ...parameter, values: view(theta, parameter) }))

@@ -113,3 +113,11 @@ export const pack = (tensors: ReadonlyArray<tf.Tensor>): tf.Tensor =>
 /** The part of a flat host vector that holds one parameter; a view. */
 export const view = (flat: Float32Array, { offset, size }: Parameter): Float32Array =>
   flat.subarray(offset, offset + size)
+
+/** θ_attn, the attention weights as one vector [layout.attentionSize]; a view of `theta`. */
+export const thetaAttn = (layout: Layout, theta: Float32Array): Float32Array =>
+  theta.subarray(0, layout.attentionSize)
+
+/** The parameters of `theta` by name; views. */
+export const namedParameters = (layout: Layout, theta: Float32Array) =>
+  layout.parameters.map((parameter) => ({ ...parameter, values: view(theta, parameter) }))

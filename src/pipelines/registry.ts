@@ -1,7 +1,11 @@
 /** All pipelines by name. */
+import { closure } from "./Node.ts"
 import { paper, type SingleConfig, single, smoke, targets } from "./single.ts"
 
 export const scales = ["paper", "smoke"] as const
+/** Marks everything that comes from a smoke run. */
+export const SMOKE_NOTE = "smoke: not evidence"
+
 export type Scale = (typeof scales)[number]
 
 /** The configuration of a scale before `--set`. */
@@ -21,6 +25,11 @@ export const pipelines: ReadonlyArray<Pipeline> = [
     name: "reproduce-all",
     description: "everything of the paper that is built so far: single for add, seed 42",
   },
+]
+
+/** The names of all stages. */
+export const stageNames = (): ReadonlyArray<string> => [
+  ...new Set(closure(targets(single(paper))).map(({ stage }) => stage)),
 ]
 
 export { single, targets }

@@ -4,7 +4,7 @@
  */
 import { Schema } from "effect"
 import { CaptureConfig, captureGradients } from "../stages/captureGradients.ts"
-import { ModelConfig, ProbeConfig, Seed } from "../stages/contracts.ts"
+import { Count, ModelConfig, ProbeConfig, Seed } from "../stages/contracts.ts"
 import { MOST_DRAWS } from "../stages/directions.ts"
 import { DataConfig, generateData } from "../stages/generateData.ts"
 import { measureCoupling } from "../stages/measureCoupling.ts"
@@ -28,7 +28,7 @@ export const SingleConfig = Schema.Struct({
   ),
   probe: Schema.Struct({
     ...ProbeConfig.fields,
-    draws: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: MOST_DRAWS })),
+    draws: Count(MOST_DRAWS),
   }),
 })
 export type SingleConfig = typeof SingleConfig.Type

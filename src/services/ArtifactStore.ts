@@ -20,7 +20,7 @@ export class StoreFailure extends Schema.TaggedError<StoreFailure>()("StoreFailu
   cause: Schema.Defect(),
 }) {
   override get message() {
-    return `cannot ${this.operation} ${this.path}: ${describeCause(this.cause)}; choose a directory that you can write with --store DIR`
+    return `cannot ${this.operation} ${this.path}: ${describeCause(this.cause)}`
   }
 }
 
@@ -54,6 +54,8 @@ export const StageRecord = Schema.Struct({
     seconds: Schema.Finite,
     machine: Schema.String,
     node: Schema.String,
+    /** What a reader must know before using it, such as that it comes from a smoke run. */
+    note: Schema.optionalKey(Schema.String),
   }),
 })
 export type StageRecord = typeof StageRecord.Type
@@ -162,6 +164,8 @@ export class ArtifactStore extends Context.Service<
           requireWritable: makeDirectories(root).pipe(
             Effect.provideContext(services),
             Effect.andThen(fs.access(root, { writable: true })),
+            Effect.andThen(fs.readDirectory(root)),
+            Effect.asVoid,
             attempt("write to the store", root),
           ),
           has,

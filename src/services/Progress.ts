@@ -17,6 +17,7 @@ interface Running {
   readonly started: number
   /** Where this process began, so that the rate does not count what was resumed. */
   first: Step | undefined
+  firstAt: number
   latest: Step | undefined
   printed: number
 }
@@ -61,12 +62,12 @@ const duration = (seconds: number): string => {
 
 /** One line on a running stage. */
 export const describe = (
-  { label, started, first, latest }: Pick<Running, "label" | "started" | "first" | "latest">,
+  { label, started, first, firstAt, latest }: Omit<Running, "printed">,
   now: number,
 ): string => {
   const elapsed = (now - started) / 1000
   if (latest === undefined || first === undefined) return `${label}  ${duration(elapsed)}`
-  const rate = (latest.done - first.done) / elapsed
+  const rate = now > firstAt ? (latest.done - first.done) / ((now - firstAt) / 1000) : 0
   const parts = [
     `${latest.unit} ${latest.done.toLocaleString("en")}/${latest.total.toLocaleString("en")}`,
     ...(latest.note === undefined ? [] : [latest.note]),
@@ -108,7 +109,14 @@ const makeProgress = (output: NodeJS.WriteStream) =>
     return Progress.of({
       running: Effect.fnUntraced(function* (label, effect) {
         const started = yield* Clock.currentTimeMillis
-        const running: Running = { label, started, first: undefined, latest: undefined, printed: started }
+        const running: Running = {
+          label,
+          started,
+          first: undefined,
+          firstAt: started,
+          latest: undefined,
+          printed: started,
+        }
         active.add(running)
         if (live) draw(started)
         const result = yield* effect.pipe(
@@ -123,7 +131,10 @@ const makeProgress = (output: NodeJS.WriteStream) =>
         const running = yield* Current
         if (running === undefined) return
         const now = yield* Clock.currentTimeMillis
-        running.first ??= step
+        if (running.first === undefined) {
+          running.first = step
+          running.firstAt = now
+        }
         running.latest = step
         if (live && now - drawn >= LIVE_INTERVAL) draw(now)
         if (!live && now - running.printed >= PLAIN_INTERVAL) {

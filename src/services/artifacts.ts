@@ -58,12 +58,6 @@ export const getTable = Effect.fn("getTable")(function* (ref: ArtifactRef) {
   return yield* decodeTable(yield* store.get(ref))
 })
 
-/** The numbers of a column; missing values are NaN. */
-export const numbers = (table: ColumnTable, column: string): Float64Array =>
-  Float64Array.from(table.array(column), (value) =>
-    typeof value === "number" ? value : value === true ? 1 : value === false ? 0 : Number.NaN,
-  )
-
 export const putJson = Effect.fn("putJson")(function* <T, E>(schema: Schema.ConstraintCodec<T, E>, value: T) {
   const store = yield* ArtifactStore
   const encoded = yield* Schema.encodeEffect(schema)(value)

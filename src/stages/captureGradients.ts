@@ -9,14 +9,14 @@ import { f32Tensor, putTensors } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
-import { CapturedGradients, Dataset, Seed, TrainedRun } from "./contracts.ts"
+import { CapturedGradients, Count, Dataset, Seed, TrainedRun } from "./contracts.ts"
 import { draw, loadPairs } from "./pairs.ts"
 import { openTrajectory } from "./trajectory.ts"
 
 export const CaptureConfig = Schema.Struct({
   /** Where the batch is drawn from: `mixed` is the whole table, train and test (the published code). */
   batch: Schema.Literals(["mixed", "train"]),
-  batchSize: Schema.Int.check(Schema.isGreaterThan(0)),
+  batchSize: Count(65_536),
 })
 
 const Input = Schema.Struct({ data: Dataset, run: TrainedRun, capture: CaptureConfig, seed: Seed })

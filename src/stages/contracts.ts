@@ -5,7 +5,8 @@
 import { Schema } from "effect"
 import { ArtifactRef } from "../services/Artifact.ts"
 
-const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
+/** An integer from 1 to `maximum`; every size has a maximum, so that a slip of the finger is an error at once. */
+export const Count = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 1, maximum }))
 
 /** A run's seed: every random stream is keyed by it. */
 export const Seed = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }))
@@ -21,10 +22,10 @@ export const Dataset = Schema.Struct({
 export type Dataset = typeof Dataset.Type
 
 export const ModelConfig = Schema.Struct({
-  width: PositiveInt,
-  heads: PositiveInt,
-  feedForward: PositiveInt,
-  layers: PositiveInt,
+  width: Count(4096),
+  heads: Count(256),
+  feedForward: Count(16_384),
+  layers: Count(64),
 }).check(
   Schema.makeFilter(({ width, heads }) =>
     width % heads === 0
@@ -69,6 +70,8 @@ export const RowSource = Schema.Union([
 export type RowSource = typeof RowSource.Type
 
 export const RollingSvd = Schema.Struct({
+  /** K: directions at each point whose window has at least K rows. */
+  rank: Schema.Int,
   /** Parquet, a row per point: checkpoint, step, first and count of the window's rows, σ₁…σ₁₀, energy shares. */
   spectrum: ArtifactRef,
   /** safetensors, per point i: `sigma.i` [count] and `left.i` [kept, count], float64. */
@@ -78,7 +81,7 @@ export type RollingSvd = typeof RollingSvd.Type
 
 export const ProbeConfig = Schema.Struct({
   /** Pairs whose centroids are watched, drawn with replacement from all pairs, fixed for a run. */
-  probes: Schema.Int.check(Schema.isGreaterThan(0)),
+  probes: Count(65_536),
   /** Length of the displacement as a share of ‖θ_attn(t)‖. */
   epsilon: Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThan(1)),
 })

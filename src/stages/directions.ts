@@ -4,7 +4,8 @@ import { norm } from "../numerics/gram.ts"
 import { normalsInto, stream } from "../numerics/random.ts"
 import { rightSingularVectors } from "../numerics/svd.ts"
 import type { Window } from "../numerics/windows.ts"
-import { float64, getTable, getTensors, numbers } from "../services/artifacts.ts"
+import { float64, getTable, getTensors } from "../services/artifacts.ts"
+import { numbers } from "../services/formats/parquet.ts"
 import type { RollingSvd } from "./contracts.ts"
 import type { Rows } from "./rows.ts"
 
@@ -45,18 +46,13 @@ export const openDirections = Effect.fn("openDirections")(function* (stored: Rol
   }
 })
 
-/** Random directions that a checkpoint has streams for. */
+/** Random directions that a step has streams for. */
 export const MOST_DRAWS = 2 ** 12
 
-/** Random Gaussian unit vector [size] number `index` at a checkpoint. */
-export const randomDirection = (
-  seed: number,
-  checkpoint: number,
-  index: number,
-  size: number,
-): Float32Array => {
+/** Random Gaussian unit vector [size] number `index` at a training step. */
+export const randomDirection = (seed: number, step: number, index: number, size: number): Float32Array => {
   const direction = new Float32Array(size)
-  normalsInto(stream(seed, "random-direction", checkpoint * MOST_DRAWS + index), direction)
+  normalsInto(stream(seed, "random-direction", step * MOST_DRAWS + index), direction)
   const scale = 1 / norm(direction)
   return direction.map((z) => z * scale)
 }

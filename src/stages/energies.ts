@@ -1,5 +1,6 @@
 /** Perturbation energies A(v, t) at checkpoints of a run (experiment.md §5), shared by the stages that need them. */
 import { Effect, Schema } from "effect"
+import { thetaAttn } from "../model/layout.ts"
 import { perturbationEnergies } from "../model/programs.ts"
 import { norm } from "../numerics/gram.ts"
 import { stream } from "../numerics/random.ts"
@@ -25,7 +26,7 @@ export const openEnergies = Effect.fn("openEnergies")(function* (
   const program = yield* engine.compileScan(perturbationEnergies(layout, probe.probes))
   return Effect.fnUntraced(function* (checkpoint: number, directions: ReadonlyArray<Float32Array>) {
     const at = yield* theta(checkpoint)
-    const epsilon = Float32Array.of(probe.epsilon * norm(at.subarray(0, layout.attentionSize)))
+    const epsilon = Float32Array.of(probe.epsilon * norm(thetaAttn(layout, at)))
     const energies: Array<number> = []
     for (let i = 0; i < directions.length; i += CHUNK) {
       const chunk = directions.slice(i, i + CHUNK)

@@ -1,15 +1,17 @@
 /**
  * Stage `measure-coupling`: how much more a SED direction moves the centroids than a random one does.
  *
- * R_k(t) = A(v_k, t) / median of A over the random directions at t; R̄(t) = mean of R_k over k (experiment.md §5).
- * Peak, mean and final value of R̄ are given over all points and over the points whose window is full: near an end
- * of the run the window is cut off, and a short window couples more strongly by itself.
+ * R_k(t) = A(v_k, t) / median of A over the random directions at t; R̄(t) = mean of R_k over k = 1..K
+ * (experiment.md §5), defined where the window has K directions. It is summarised over all such points and over those
+ * whose window is full: near an end of the run the window is cut off, and a short window couples more strongly by
+ * itself.
  */
 import { table } from "arquero"
 import { Effect, Schema } from "effect"
 import { interquartileRange, mean, median } from "../numerics/statistics.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
-import { getTable, numbers, putTable } from "../services/artifacts.ts"
+import { getTable, putTable } from "../services/artifacts.ts"
+import { numbers } from "../services/formats/parquet.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
 import { Dataset, NullEnergies, RollingSvd, RowSource, Seed } from "./contracts.ts"
@@ -28,15 +30,18 @@ const Input = Schema.Struct({
 
 const Summary = Schema.Struct({
   points: Schema.Int,
-  /** max, mean and last of R̄(t); null where no point has a direction. */
+  /** max, mean and last of R̄(t); null where no point has all K directions. */
   peak: Schema.NullOr(Schema.Finite),
   peakStep: Schema.NullOr(Schema.Int),
   mean: Schema.NullOr(Schema.Finite),
   final: Schema.NullOr(Schema.Finite),
+  /** Mean of R̄(t) before and from the first step at which test accuracy reaches the stop rule's. */
+  meanBefore: Schema.NullOr(Schema.Finite),
+  meanAfter: Schema.NullOr(Schema.Finite),
 })
 
 export const Coupling = Schema.Struct({
-  /** All measurement points, as published. */
+  /** All measurement points that have K directions, cut-off windows included. */
   all: Summary,
   /** Points whose window holds all W rows. */
   fullWindows: Summary,
@@ -47,7 +52,8 @@ export const Coupling = Schema.Struct({
 })
 export type Coupling = typeof Coupling.Type
 
-interface Point {
+/** What is measured at one point; `ratios` are R_1, R_2, … */
+export interface Point {
   readonly checkpoint: number
   readonly step: number
   readonly rowCount: number
@@ -57,22 +63,37 @@ interface Point {
   readonly ratios: ReadonlyArray<number>
 }
 
-const meanRatio = ({ ratios }: Point): number | null => (ratios.length === 0 ? null : mean(ratios))
+/** R̄ at a point, or null where the window does not have all `rank` directions. */
+const meanRatio = ({ ratios }: Point, rank: number): number | null =>
+  ratios.length < rank ? null : mean(ratios)
 
-const summarise = (points: ReadonlyArray<Point>): typeof Summary.Type => {
+const meanOrNull = (values: ReadonlyArray<number>): number | null =>
+  values.length === 0 ? null : mean(values)
+
+/** Summary of R̄ over `points`; `grokked` is the step that parts before from after. */
+export const summarise = (
+  points: ReadonlyArray<Point>,
+  rank: number,
+  grokked: number,
+): typeof Summary.Type => {
   const measured = points.flatMap((point) => {
-    const value = meanRatio(point)
+    const value = meanRatio(point, rank)
     return value === null ? [] : [{ step: point.step, value }]
   })
-  const last = measured.at(-1)
-  if (last === undefined) return { points: 0, peak: null, peakStep: null, mean: null, final: null }
-  const peak = measured.reduce((best, point) => (point.value > best.value ? point : best))
+  const valuesWhere = (holds: (step: number) => boolean) =>
+    measured.filter(({ step }) => holds(step)).map(({ value }) => value)
+  const peak = measured.reduce<(typeof measured)[number] | null>(
+    (best, point) => (best === null || point.value > best.value ? point : best),
+    null,
+  )
   return {
     points: measured.length,
-    peak: peak.value,
-    peakStep: peak.step,
-    mean: mean(measured.map(({ value }) => value)),
-    final: last.value,
+    peak: peak?.value ?? null,
+    peakStep: peak?.step ?? null,
+    mean: meanOrNull(valuesWhere(() => true)),
+    final: measured.at(-1)?.value ?? null,
+    meanBefore: meanOrNull(valuesWhere((step) => step < grokked)),
+    meanAfter: meanOrNull(valuesWhere((step) => step >= grokked)),
   }
 }
 
@@ -114,7 +135,8 @@ export const measureCoupling = stage({
           })
           yield* progress.step({ done: i + 1, total: directions.points.length, unit: "point" })
         }
-        const rank = Math.max(...points.map(({ ratios }) => ratios.length))
+        const { rank } = stored
+        const grokked = source.run.firstThreshold ?? Number.POSITIVE_INFINITY
         const ratioColumns = Array.from({ length: rank }, (_, k): [string, Array<number | null>] => [
           `R${k + 1}`,
           points.map(({ ratios }) => ratios[k] ?? null),
@@ -124,14 +146,18 @@ export const measureCoupling = stage({
           step: points.map(({ step }) => step),
           rowCount: points.map(({ rowCount }) => rowCount),
           fullWindow: points.map(({ fullWindow }) => fullWindow),
-          meanR: points.map(meanRatio),
+          meanR: points.map((point) => meanRatio(point, rank)),
           ...Object.fromEntries(ratioColumns),
           denominator: points.map(({ denominator }) => denominator),
           denominatorIqr: points.map(({ denominatorIqr }) => denominatorIqr),
         })
         const result: Coupling = {
-          all: summarise(points),
-          fullWindows: summarise(points.filter(({ fullWindow }) => fullWindow)),
+          all: summarise(points, rank, grokked),
+          fullWindows: summarise(
+            points.filter(({ fullWindow }) => fullWindow),
+            rank,
+            grokked,
+          ),
           denominatorSpread: median(points.map((point) => point.denominatorIqr / point.denominator)),
           series: yield* putTable(series),
         }

@@ -3,12 +3,12 @@
  * point (experiment.md §5). They are the denominators of every coupling ratio of a run, computed once for all.
  */
 import { table } from "arquero"
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { evenlySpaced } from "../numerics/windows.ts"
 import { putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
-import { Dataset, NullEnergies, ProbeConfig, Seed, TrainedRun } from "./contracts.ts"
+import { Count, Dataset, NullEnergies, ProbeConfig, Seed, TrainedRun } from "./contracts.ts"
 import { MOST_DRAWS, randomDirection } from "./directions.ts"
 import { openEnergies } from "./energies.ts"
 import { openTrajectory } from "./trajectory.ts"
@@ -18,11 +18,31 @@ const Input = Schema.Struct({
   run: TrainedRun,
   probe: ProbeConfig,
   /** Measurement points, evenly spaced over the run. */
-  points: Schema.Int.check(Schema.isGreaterThan(0)),
+  points: Count(2000),
   /** Random directions at each point. */
-  draws: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: MOST_DRAWS })),
+  draws: Count(MOST_DRAWS),
   seed: Seed,
 })
+
+/** An entry of the cursor: the energies of one measurement point. */
+const PointEnergies = Schema.Struct({
+  checkpoint: Schema.Int,
+  step: Schema.Int,
+  energies: Schema.Array(Schema.Finite),
+})
+type PointEnergies = typeof PointEnergies.Type
+
+const energyTable = (points: ReadonlyArray<PointEnergies>) => {
+  const rows = points.flatMap(({ checkpoint, step, energies }) =>
+    energies.map((energy, draw) => ({ checkpoint, step, draw, energy })),
+  )
+  return table({
+    checkpoint: rows.map(({ checkpoint }) => checkpoint),
+    step: rows.map(({ step }) => step),
+    draw: rows.map(({ draw }) => draw),
+    energy: rows.map(({ energy }) => energy),
+  })
+}
 
 export const measureNull = stage({
   name: "measure-null",
@@ -31,7 +51,7 @@ export const measureNull = stage({
   input: Input,
   output: NullEnergies,
   usesEngine: true,
-  run: ({ data, run, probe, points, draws, seed }) =>
+  run: ({ data, run, probe, points, draws, seed }, cursor) =>
     Effect.scoped(
       Effect.gen(function* () {
         const progress = yield* Progress
@@ -39,24 +59,23 @@ export const measureNull = stage({
         const { layout, steps } = trajectory
         const energiesAt = yield* openEnergies(data, trajectory, { probe, seed })
         const checkpoints = evenlySpaced(steps.length - 1, points)
-        const rows: Array<{ checkpoint: number; step: number; draw: number; energy: number }> = []
+        const measured: Array<PointEnergies> = []
         for (const [i, checkpoint] of checkpoints.entries()) {
-          const directions = Array.from({ length: draws }, (_, index) =>
-            randomDirection(seed, checkpoint, index, layout.attentionSize),
-          )
-          const energies = yield* energiesAt(checkpoint, directions)
-          rows.push(
-            ...energies.map((energy, draw) => ({ checkpoint, step: steps[checkpoint], draw, energy })),
-          )
+          const step = steps[checkpoint]
+          const stored = Schema.decodeUnknownOption(PointEnergies)(cursor.entries[i])
+          if (Option.isSome(stored) && stored.value.checkpoint === checkpoint) {
+            measured.push(stored.value)
+          } else {
+            const directions = Array.from({ length: draws }, (_, index) =>
+              randomDirection(seed, step, index, layout.attentionSize),
+            )
+            const point = { checkpoint, step, energies: yield* energiesAt(checkpoint, directions) }
+            yield* cursor.advance(i, point)
+            measured.push(point)
+          }
           yield* progress.step({ done: i + 1, total: checkpoints.length, unit: "point" })
         }
-        const columns = table({
-          checkpoint: rows.map((row) => row.checkpoint),
-          step: rows.map((row) => row.step),
-          draw: rows.map((row) => row.draw),
-          energy: rows.map((row) => row.energy),
-        })
-        return { probe, energies: yield* putTable(columns) }
+        return { probe, energies: yield* putTable(energyTable(measured)) }
       }),
     ),
 })

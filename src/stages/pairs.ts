@@ -1,7 +1,8 @@
 /** The pairs of a data set in memory, and batches drawn from them. */
 import { Effect } from "effect"
 import { integers, type Stream } from "../numerics/random.ts"
-import { getTable, numbers } from "../services/artifacts.ts"
+import { getTable } from "../services/artifacts.ts"
+import { numbers } from "../services/formats/parquet.ts"
 import type { Dataset } from "./contracts.ts"
 
 /** Examples as columns, int32 [n] each: what programs take as a batch. */

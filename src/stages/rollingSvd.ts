@@ -10,20 +10,18 @@ import { type ThinSvd, thinSvdFromGram } from "../numerics/svd.ts"
 import { evenlySpaced, windowAt } from "../numerics/windows.ts"
 import { f64Tensor, putTable, putTensors } from "../services/artifacts.ts"
 import { stage } from "../services/Stage.ts"
-import { RollingSvd, RowSource } from "./contracts.ts"
+import { Count, RollingSvd, RowSource } from "./contracts.ts"
 import { loadRows } from "./rows.ts"
-
-const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
 
 export const SvdConfig = Schema.Struct({
   /** W: rows in a window. */
-  window: PositiveInt,
+  window: Count(1000),
   /** K: leading directions kept; at most W. */
-  rank: PositiveInt,
+  rank: Count(1000),
   /** Which rows belong to the window at t: the next W, or the last W. */
   direction: Schema.Literals(["forward", "backward"]),
   /** Measurement points, evenly spaced over the run. */
-  points: Schema.Int.check(Schema.isGreaterThan(0)),
+  points: Count(2000),
 }).check(
   Schema.makeFilter(({ window, rank }) =>
     rank <= window ? true : { path: ["rank"], issue: `Expected at most the window ${window}, got ${rank}` },
@@ -84,6 +82,10 @@ export const rollingSvd = stage({
         [`left.${i}`, f64Tensor(left, [kept.length, count])] as const,
       ]
     })
-    return { spectrum: yield* putTable(spectrum), vectors: yield* putTensors(Object.fromEntries(vectors)) }
+    return {
+      rank,
+      spectrum: yield* putTable(spectrum),
+      vectors: yield* putTensors(Object.fromEntries(vectors)),
+    }
   }),
 })

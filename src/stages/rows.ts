@@ -5,6 +5,7 @@
  * checkpoint has none. `gradient`: the captured gradient at checkpoint i.
  */
 import { Effect } from "effect"
+import { thetaAttn } from "../model/layout.ts"
 import { float32, getTensors } from "../services/artifacts.ts"
 import type { RowSource } from "./contracts.ts"
 import { openTrajectory } from "./trajectory.ts"
@@ -28,9 +29,9 @@ export const loadRows = Effect.fn("loadRows")(function* (source: RowSource) {
     return rows
   }
   const updates: Array<Float32Array> = []
-  let previous = (yield* theta(0)).subarray(0, layout.attentionSize)
+  let previous = thetaAttn(layout, yield* theta(0))
   for (let i = 1; i <= last; i++) {
-    const current = (yield* theta(i)).subarray(0, layout.attentionSize)
+    const current = thetaAttn(layout, yield* theta(i))
     const before = previous
     updates.push(current.map((value, slot) => value - before[slot]))
     previous = current

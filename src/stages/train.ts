@@ -26,12 +26,13 @@ import {
   storeState,
   type TrainingState,
 } from "./checkpoints.ts"
-import { Dataset, ModelConfig, Seed, TrainedRun, Trajectory } from "./contracts.ts"
+import { Count, Dataset, ModelConfig, Seed, TrainedRun, Trajectory } from "./contracts.ts"
 import { openEvaluation } from "./evaluation.ts"
 import { concatenate, draw, type Examples, loadPairs, type Pairs } from "./pairs.ts"
 
 const positive = Schema.isGreaterThan(0)
-const PositiveInt = Schema.Int.check(positive)
+/** Random streams of a step number ~10⁶ times the draws of a step stay below 2³². */
+const MOST_STEPS = 1_000_000
 const Fraction = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 const Decay = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))
 
@@ -42,12 +43,12 @@ export const TrainConfig = Schema.Struct({
   epsilon: Schema.Finite.check(positive),
   weightDecay: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
   clipNorm: Schema.Finite.check(positive),
-  batchSize: PositiveInt,
-  maxSteps: PositiveInt,
+  batchSize: Count(65_536),
+  maxSteps: Count(MOST_STEPS),
   /** Steps between checkpoints; each evaluates all pairs. */
-  evaluateEvery: PositiveInt,
+  evaluateEvery: Count(10_000),
   /** Stops once a test accuracy of `accuracy` was seen `count` times. */
-  stop: Schema.Struct({ accuracy: Fraction, count: PositiveInt, consecutive: Schema.Boolean }),
+  stop: Schema.Struct({ accuracy: Fraction, count: Count(MOST_STEPS), consecutive: Schema.Boolean }),
 }).check(
   Schema.makeFilter(({ maxSteps, evaluateEvery }) =>
     maxSteps % evaluateEvery === 0
@@ -127,7 +128,8 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: TrainInput, cursor:
     block: Pick<Checkpoint, "losses" | "gradientNorms">,
   ) {
     const evaluation = yield* evaluate(state.theta)
-    if (![...block.losses, evaluation.trainLoss].every(Number.isFinite)) return yield* new Diverged({ step })
+    const figures = [...block.losses, ...block.gradientNorms, ...Object.values(evaluation)]
+    if (!figures.every(Number.isFinite)) return yield* new Diverged({ step })
     const previous = checkpoints.at(-1)
     const checkpoint: Checkpoint = { step, ...(yield* storeState(state)), ...block, evaluation }
     yield* cursor.advance(step, checkpoint)

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { initialParameters, namedParameters, thetaAttn } from "../../src/model/initialise.ts"
+import { initialParameters } from "../../src/model/initialise.ts"
 import type { Initialiser } from "../../src/model/layout.ts"
+import { namedParameters, thetaAttn } from "../../src/model/layout.ts"
 import { mean } from "../../src/numerics/statistics.ts"
 import { assertSameBits } from "./close.ts"
 import golden from "./golden/init.json" with { type: "json" }

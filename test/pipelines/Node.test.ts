@@ -9,7 +9,7 @@ import { TensorEngine } from "../../src/services/TensorEngine.ts"
 import { temporaryStore } from "../services/store/temporary.ts"
 
 const services = () =>
-  StageRunner.layer.pipe(
+  StageRunner.layer().pipe(
     Layer.provideMerge([
       Progress.silent,
       Layer.succeed(CodeFingerprint, { of: Effect.succeed }),

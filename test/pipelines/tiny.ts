@@ -69,7 +69,7 @@ export const runSingle = Effect.fn("runSingle")(function* (config: SingleConfig)
       Effect.map(resolve(coupling), (output) => ({ kind, direction, ...output })),
     )
     return { data, run, couplings, computed, cached }
-  }).pipe(Effect.provide(Layer.fresh(StageRunner.layer).pipe(Layer.provideMerge(progress))))
+  }).pipe(Effect.provide(Layer.fresh(StageRunner.layer()).pipe(Layer.provideMerge(progress))))
 })
 
 /** The labels of all nodes of `single`. */

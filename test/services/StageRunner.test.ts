@@ -27,7 +27,7 @@ const code = (fingerprint = "some code") =>
 
 /** A runner on the store at hand, as another process would have it. */
 const runner = (options: { readonly code?: string; readonly engine?: string } = {}) =>
-  Layer.fresh(StageRunner.layer).pipe(
+  Layer.fresh(StageRunner.layer()).pipe(
     Layer.provide([code(options.code), engine(options.engine), Progress.silent]),
   )
 

@@ -90,3 +90,9 @@ const columnSource = (name: string, data: Array<unknown>): ColumnSource => {
 }
 
 const isInt32 = (value: unknown): boolean => Object.is(value, Number(value) | 0)
+
+/** The numbers of a column; missing values are NaN. */
+export const numbers = (table: ColumnTable, column: string): Float64Array =>
+  Float64Array.from(table.array(column), (value) =>
+    typeof value === "number" ? value : value === true ? 1 : value === false ? 0 : Number.NaN,
+  )

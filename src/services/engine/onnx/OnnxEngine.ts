@@ -2,14 +2,19 @@
  * The default engine: programs are traced into ONNX graphs and executed by onnxruntime on the CPU.
  * A scan becomes an ONNX `Loop`, so a whole block of training steps is one call with no JavaScript between steps.
  */
-import { Effect, Layer } from "effect"
+import { createRequire } from "node:module"
+import { Effect, Layer, Schema } from "effect"
 import { mapSignature, type Signature, type Values } from "../../../model/Program.ts"
 import { CodeFingerprint } from "../../CodeFingerprint.ts"
 import { EngineFailure, SignatureMismatch, TensorEngine, UnsupportedOp } from "../../TensorEngine.ts"
 import { checkValues, scanLength } from "../signature.ts"
 
 const ENGINE = "onnx"
-const ONNXRUNTIME_VERSION = "1.30.0"
+
+const runtimeVersion = (): string =>
+  Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }))(
+    createRequire(import.meta.url)("onnxruntime-node/package.json"),
+  ).version
 
 interface Feed {
   readonly dtype: "float32" | "int32" | "int64"
@@ -97,8 +102,8 @@ export const OnnxEngine = {
         return TensorEngine.of({
           id: ENGINE,
           version: fingerprint
-            .of(new URL("./compile.ts", import.meta.url).href)
-            .pipe(Effect.map((code) => `onnxruntime-node@${ONNXRUNTIME_VERSION}+${code.slice(0, 16)}`)),
+            .of(import.meta.url)
+            .pipe(Effect.map((code) => `onnxruntime-node@${runtimeVersion()}+${code.slice(0, 16)}`)),
           compile: Effect.fn("OnnxEngine.compile")(function* (program) {
             const { name, inputs, outputs } = program
             const run = yield* openSession(name, threads, ({ programModel }) => programModel(program))

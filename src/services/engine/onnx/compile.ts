@@ -1,6 +1,5 @@
 /**
  * From a tensor program to the bytes of an ONNX model. Pure: no session, no effect.
- * The engine's version is computed from this file's import closure.
  */
 import type { Program, Scan, Signature } from "../../../model/Program.ts"
 import { checkResult, type Results } from "../signature.ts"
