@@ -59,8 +59,5 @@ export const runnerLayer = (options: {
 
 /** Fails early, and leaves nothing behind, where the store cannot be written. */
 export const requireWritable = Effect.flatMap(ArtifactStore, (store) => store.requireWritable).pipe(
-  Effect.mapError(
-    ({ message }) =>
-      new BadInput({ message: `${message}; choose a directory that you can write with --store DIR` }),
-  ),
+  Effect.mapError(({ message }) => new BadInput({ message })),
 )

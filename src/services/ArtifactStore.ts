@@ -20,7 +20,7 @@ export class StoreFailure extends Schema.TaggedError<StoreFailure>()("StoreFailu
   cause: Schema.Defect(),
 }) {
   override get message() {
-    return `cannot ${this.operation} ${this.path}: ${describeCause(this.cause)}`
+    return `cannot ${this.operation} ${this.path}: ${describeCause(this.cause)}; make room and check permissions, or choose another directory with --store DIR`
   }
 }
 

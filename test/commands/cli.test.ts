@@ -65,7 +65,7 @@ const refusals: ReadonlyArray<
     ["run", "single", "--scale", "smoke", "--store", "SANDBOX/file/store"],
     ["/file/store", "--store"],
   ],
-  ["to show an unknown stage", ["show", "nonsense", "--store", "SANDBOX/store"], ["nonsense", "/store"]],
+  ["to show an unknown stage", ["show", "nonsense", "--store", "SANDBOX/store"], ["nonsense", "rolling-svd"]],
   [
     "to show a stage of an empty store",
     ["show", "train", "--store", "SANDBOX/store"],

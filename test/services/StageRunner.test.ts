@@ -278,6 +278,10 @@ describe("a record", () => {
         stage: "write-text",
         version: 1,
         code: "some code of file:///write-text.ts",
+        formats: ["safetensors", "parquet"].map(
+          (format) =>
+            `some code of ${new URL(`../../src/services/formats/${format}.ts`, import.meta.url).href}`,
+        ),
         engine: null,
         input,
       }

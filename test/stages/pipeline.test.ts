@@ -143,7 +143,10 @@ layer(laboratory())("a tiny run through all stages", (it) => {
         const series = yield* getTable(run.couplings[0].series)
         for (const [point, checkpoint] of [0, 5, 10].entries()) {
           const energies = yield* Effect.forEach([0, 1, 2], (index) =>
-            energy(thetas[checkpoint], randomDirection(tiny.seed, checkpoint, index, size)),
+            energy(
+              thetas[checkpoint],
+              randomDirection(tiny.seed, checkpoint * tiny.train.evaluateEvery, index, size),
+            ),
           )
           relative(
             numbers(series, "denominator")[point],
