@@ -85,6 +85,7 @@ const makeProgress = (output: NodeJS.WriteStream) =>
     const live = output.isTTY === true
     let shown = 0
     let drawn = 0
+    let introduced = false
 
     const clear = () => {
       if (shown > 0) output.write(`\r\u001b[${shown}A\u001b[J`)
@@ -109,6 +110,8 @@ const makeProgress = (output: NodeJS.WriteStream) =>
     return Progress.of({
       running: Effect.fnUntraced(function* (label, effect) {
         const started = yield* Clock.currentTimeMillis
+        if (!introduced) say("Ctrl-C stops; the same command goes on where it was", started)
+        introduced = true
         const running: Running = {
           label,
           started,

@@ -78,6 +78,13 @@ const refusals: ReadonlyArray<
   ],
 ]
 
+/** The progress lines of a run that computes: it says first how to stop it and go on. */
+const afterIntroduction = (stderr: string): ReadonlyArray<string> => {
+  const [introduction, ...progress] = lines(stderr)
+  assert.include(introduction, "Ctrl-C")
+  return progress
+}
+
 describe("the command refuses", () => {
   it.live.each(refusals)("%s: one line, exit code 2, nothing done", ([, args, says]) =>
     Effect.gen(function* () {
@@ -148,7 +155,7 @@ describe("run", () => {
         const first = yield* cli(args)
         assert.strictEqual(first.code, 0)
         assert.sameMembers(
-          lines(first.stderr).map((line) => line.replace(/ +done in \d+ s$/, "")),
+          afterIntroduction(first.stderr).map((line) => line.replace(/ +done in \d+ s$/, "")),
           [...labels],
         )
         assert.include(first.stdout, "single: add mod 7, seed 42 (smoke: not evidence)")

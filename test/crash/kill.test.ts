@@ -150,7 +150,7 @@ layer(Reference.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
         )
         assert.strictEqual(stopped.code, 130)
         assert.strictEqual(stopped.stdout, "")
-        const said = lines(stopped.stderr).filter((line) => !/ (done in|step) /.test(line))
+        const said = lines(stopped.stderr).filter((line) => !/ (done in|step) |^Ctrl-C/.test(line))
         assert.lengthOf(said, 1)
         assert.include(said[0], "run the same command again")
 
