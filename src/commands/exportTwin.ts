@@ -34,17 +34,24 @@ const Stored = Schema.Struct({ input: TrainInput })
 const trajectoryOf = ({ train: { maxSteps: _, stop: __, ...train }, ...rest }: TrainInput) =>
   digestOf({ ...rest, train })
 
-/** The training that `--run` stands for: a pipeline's, or a stored one by its key or its trajectory's digest. */
+/**
+ * Checks what `--run` stands for (a pipeline's training, or a stored one by its key or its trajectory's digest)
+ * before anything is computed, and returns how to get its input.
+ */
 const trainingOf = Effect.fn("trainingOf")(function* (
   name: string,
   scale: Scale,
   set: ReadonlyArray<string>,
-): Effect.fn.Return<TrainInput, Error, StageServices | StageRunner> {
+): Effect.fn.Return<
+  Effect.Effect<TrainInput, Error, StageServices | StageRunner>,
+  Error,
+  StageServices | StageRunner
+> {
   const names = pipelines.map((pipeline) => pipeline.name)
   if (names.includes(name)) {
     const config = yield* override(SingleConfig, configOf(scale), set)
-    const data = yield* evaluator()(single(config).data)
-    return { data, model: config.model, train: config.train, seed: config.seed }
+    const { model, train, seed } = config
+    return Effect.map(evaluator()(single(config).data), (data) => ({ data, model, train, seed }))
   }
   if (set.length > 0) {
     return yield* new BadInput({ message: `--set: the stored training ${name} keeps its own configuration` })
@@ -60,7 +67,7 @@ const trainingOf = Effect.fn("trainingOf")(function* (
   const inputs = stored.flatMap(({ preimage }) =>
     Option.toArray(Option.map(Schema.decodeUnknownOption(Stored)(preimage), ({ input }) => input)),
   )
-  if (new Set(inputs.map(trajectoryOf)).size === 1) return inputs[0]
+  if (new Set(inputs.map(trajectoryOf)).size === 1) return Effect.succeed(inputs[0])
   return yield* new BadInput({
     message: `--run ${name}: neither a pipeline nor the digest of one stored training${suggest(name, names)}`,
   })
@@ -117,6 +124,31 @@ const couplingFiles = Effect.fn("couplingFiles")(function* (
   }
 })
 
+/** The first `steps` steps of a training, in blocks as in training itself. */
+const replay = Effect.fn("replay")(function* (training: TrainInput, steps: number) {
+  const { data, model, train, seed } = training
+  const engine = yield* TensorEngine
+  const progress = yield* Progress
+  const layout = makeLayout({ modulus: data.modulus, ...model })
+  const pairs = yield* loadPairs(data)
+  const initial = initialParameters(layout, seed)
+  const program = yield* engine.compileScan(trainSteps(layout, train, train.batchSize))
+  const blocks: Array<Examples> = []
+  const losses: Array<number> = []
+  const zeros: Float32Array = new Float32Array(layout.size)
+  let state = { theta: initial, first: zeros, second: zeros }
+  while (losses.length < steps) {
+    const count = Math.min(train.evaluateEvery, steps - losses.length)
+    const xs = stepInputs(pairs, training, losses.length + 1, count)
+    const { carry, ys } = yield* program.run({ carry: state, xs, constants: {} })
+    state = carry
+    blocks.push(xs)
+    losses.push(...ys.loss)
+    yield* progress.step({ done: losses.length, total: steps, unit: "step" })
+  }
+  return { layout, pairs, initial, batches: concatenate(blocks), losses, theta: state.theta }
+})
+
 export const exportTwin = Command.make(
   "export-twin",
   {
@@ -139,35 +171,22 @@ export const exportTwin = Command.make(
   (options) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const engine = yield* TensorEngine
         const progress = yield* Progress
         const fs = yield* FileSystem.FileSystem
         const { join } = yield* Path.Path
         if (options.scale === "smoke") yield* Console.error(SMOKE_NOTE)
-        const training = yield* trainingOf(options.run, options.scale, options.set)
+        const checkedTraining = yield* trainingOf(options.run, options.scale, options.set)
         const cannotWrite = () => new BadInput({ message: `--out ${options.out}: cannot write there` })
         yield* makeDirectories(options.out).pipe(
           Effect.andThen(fs.access(options.out, { writable: true })),
           Effect.mapError(cannotWrite),
         )
-        const { data, model, train, seed } = training
-        const layout = makeLayout({ modulus: data.modulus, ...model })
-        const pairs = yield* loadPairs(data)
-        const initial = initialParameters(layout, seed)
-        const program = yield* engine.compileScan(trainSteps(layout, train, train.batchSize))
-        const blocks: Array<Examples> = []
-        const losses: Array<number> = []
-        const zeros: Float32Array = new Float32Array(layout.size)
-        let state = { theta: initial, first: zeros, second: zeros }
-        while (losses.length < options.steps) {
-          const count = Math.min(train.evaluateEvery, options.steps - losses.length)
-          const xs = stepInputs(pairs, training, losses.length + 1, count)
-          const { carry, ys } = yield* program.run({ carry: state, xs, constants: {} })
-          state = carry
-          blocks.push(xs)
-          losses.push(...ys.loss)
-          yield* progress.step({ done: losses.length, total: options.steps, unit: "step" })
-        }
+        const training = yield* checkedTraining
+        const { layout, pairs, initial, batches, losses, theta } = yield* progress.running(
+          "replay",
+          replay(training, options.steps),
+        )
+        const { model, train, seed } = training
         const { learningRate, beta1, beta2, epsilon, weightDecay, clipNorm } = train
         const hyperparameters = {
           learningRate,
@@ -182,10 +201,10 @@ export const exportTwin = Command.make(
         const record = { ...evidence, hyperparameters, losses }
         const files = {
           "init.safetensors": encode(stateDict(layout, initial)),
-          "batches.safetensors": encode(examples([options.steps, train.batchSize], concatenate(blocks))),
-          "final.safetensors": encode(stateDict(layout, state.theta)),
+          "batches.safetensors": encode(examples([options.steps, train.batchSize], batches)),
+          "final.safetensors": encode(stateDict(layout, theta)),
           "losses.json": new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`),
-          ...(yield* couplingFiles(layout, state.theta, pairs.all, seed)),
+          ...(yield* couplingFiles(layout, theta, pairs.all, seed)),
         }
         for (const [name, bytes] of Object.entries(files)) {
           yield* commitFile(join(options.out, name), bytes).pipe(

@@ -65,6 +65,21 @@ const refusals: ReadonlyArray<
     ["run", "single", "--scale", "smoke", "--store", "SANDBOX/file/store"],
     ["/file/store", "--store"],
   ],
+  [
+    "to export the twin of an unknown run",
+    ["export-twin", "--run", "singel", "--out", "SANDBOX/twin", "--store", "SANDBOX/store"],
+    ["--run singel", "did you mean single?"],
+  ],
+  [
+    "to export a twin below a file",
+    ["export-twin", "--out", "SANDBOX/file/twin", "--store", "SANDBOX/store"],
+    ["--out", "/file/twin"],
+  ],
+  [
+    "to export no steps",
+    ["export-twin", "--steps", "0", "--out", "SANDBOX/twin", "--store", "SANDBOX/store"],
+    ["--steps"],
+  ],
   ["to show an unknown stage", ["show", "nonsense", "--store", "SANDBOX/store"], ["nonsense", "rolling-svd"]],
   [
     "to show a stage of an empty store",

@@ -1,0 +1,56 @@
+/** What `export-twin` writes is what PyTorch needs to replay: names, shapes, and numbers that belong together. */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Result } from "effect"
+import { decode } from "../../src/services/formats/safetensors.ts"
+import { cli } from "./process.ts"
+
+const STEPS = 30
+
+describe("export-twin", () => {
+  it.live(
+    "writes initial and final weights, batches, losses and a coupling check",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const directory = yield* fs.makeTempDirectoryScoped({ prefix: "grokscope-test-" })
+        const out = join(directory, "twin")
+        const args = ["--scale", "smoke", "--steps", String(STEPS), "--out", out]
+        const { code, stdout, stderr } = yield* cli([
+          "export-twin",
+          ...args,
+          "--store",
+          join(directory, "store"),
+        ])
+        assert.strictEqual(code, 0, stderr)
+        assert.include(stdout, out)
+        assert.include(stderr, "smoke: not evidence")
+
+        const tensors = (name: string) =>
+          Result.getOrThrow(decode(readFileSync(join(out, `${name}.safetensors`)))).tensors
+        const initial = tensors("init")
+        const final = tensors("final")
+        assert.deepStrictEqual(Object.keys(initial), Object.keys(final))
+        assert.deepStrictEqual(initial["encoder.layers.1.self_attn.in_proj_weight"].shape, [96, 32])
+        assert.deepStrictEqual(initial["head.weight"].shape, [23, 32])
+        const { pairs, labels } = tensors("batches")
+        assert.deepStrictEqual([pairs.dtype, ...pairs.shape], ["I64", STEPS, 128, 2])
+        assert.deepStrictEqual([labels.dtype, ...labels.shape], ["I64", STEPS, 128])
+        for (let i = 0; i < labels.data.length; i++) {
+          const sum = Number(pairs.data[2 * i]) + Number(pairs.data[2 * i + 1])
+          assert.strictEqual(Number(labels.data[i]), sum % 23)
+        }
+        const { evidence, losses, hyperparameters } = JSON.parse(
+          readFileSync(join(out, "losses.json"), "utf8"),
+        )
+        assert.strictEqual(evidence, "smoke: not evidence")
+        assert.strictEqual(losses.length, STEPS)
+        assert.strictEqual(hyperparameters.heads, 4)
+        assert.deepStrictEqual(tensors("theta")["head.bias"].data, final["head.bias"].data)
+        assert.strictEqual(tensors("expected").energy.data.length, tensors("directions").directions.shape[0])
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
+    60_000,
+  )
+})
