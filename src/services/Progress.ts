@@ -12,6 +12,13 @@ export interface Step {
   readonly note?: string
 }
 
+/** Where progress is written: a terminal, or anything else that takes text. */
+export interface Output {
+  readonly write: (text: string) => unknown
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
 interface Running {
   readonly label: string
   readonly started: number
@@ -44,7 +51,7 @@ export class Progress extends Context.Service<
     cached: () => Effect.void,
   })
 
-  static readonly layer = (output: NodeJS.WriteStream) => Layer.effect(Progress, makeProgress(output))
+  static readonly layer = (output: Output) => Layer.effect(Progress, makeProgress(output))
 }
 
 const LABEL_WIDTH = 36
@@ -79,7 +86,7 @@ export const describe = (
   return [label, ...parts].join("  ")
 }
 
-const makeProgress = (output: NodeJS.WriteStream) =>
+const makeProgress = (output: Output) =>
   Effect.gen(function* () {
     const active = new Set<Running>()
     const live = output.isTTY === true
