@@ -1,3 +1,4 @@
+/** `export-twin`: writes the first steps of a training for replay in stock PyTorch, with a check of the coupling. */
 import { Console, Effect, FileSystem, Option, Path, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { initialParameters } from "../model/initialise.ts"

@@ -1,3 +1,4 @@
+/** `list`: the pipelines and the graph of their stages. */
 import { Console, Effect } from "effect"
 import { Command } from "effect/cli"
 import { closure } from "../pipelines/Node.ts"

@@ -1,3 +1,4 @@
+/** `reproduce-all`: everything of the paper that is built so far. */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { json, runnerLayer, scale, store, threads } from "./options.ts"

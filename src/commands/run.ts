@@ -1,3 +1,4 @@
+/** `run <pipeline>`: one pipeline at a scale, with single fields of its configuration changed. */
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { pipelines } from "../pipelines/registry.ts"

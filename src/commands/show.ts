@@ -1,3 +1,4 @@
+/** `show <artifact>`: what a stage has stored, one record, or the contents of one artifact. */
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { stageNames } from "../pipelines/registry.ts"

@@ -3,10 +3,10 @@ import { closure } from "./Node.ts"
 import { paper, type SingleConfig, single, smoke, targets } from "./single.ts"
 
 export const scales = ["paper", "smoke"] as const
+export type Scale = (typeof scales)[number]
+
 /** Marks everything that comes from a smoke run. */
 export const SMOKE_NOTE = "smoke: not evidence"
-
-export type Scale = (typeof scales)[number]
 
 /** The configuration of a scale before `--set`. */
 export const configOf = (scale: Scale): SingleConfig => (scale === "paper" ? paper : smoke)
