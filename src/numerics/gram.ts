@@ -73,3 +73,17 @@ export const rollingGram = (row: (index: number) => Float32Array): RollingGram =
     },
   }
 }
+
+/**
+ * The Gram matrix of the rows less their mean row, from that of the rows themselves (`[n * n]`, row-major): each entry
+ * less the means of its row and its column plus the mean of all ("double centring").
+ */
+export const centredGram = (gram: Float64Array, n: number): Float64Array => {
+  const rowMeans = Float64Array.from({ length: n }, (_, i) => {
+    let sum = 0
+    for (let j = 0; j < n; j++) sum += gram[i * n + j]
+    return sum / n
+  })
+  const grandMean = rowMeans.reduce((sum, value) => sum + value, 0) / n
+  return gram.map((value, i) => value - rowMeans[Math.floor(i / n)] - rowMeans[i % n] + grandMean)
+}

@@ -21,9 +21,9 @@ export const apply = (operation: Operation, a: number, b: number, modulus: numbe
 /** Multiplication is a group only on the residues that have an inverse: it leaves 0 out and needs a prime. */
 export const needsInverse = (operation: Operation): boolean => operation === "mul"
 
-/** The residues that an operation's pairs are drawn from. */
-export const residues = (operation: Operation, modulus: number): ReadonlyArray<number> => {
-  const first = needsInverse(operation) ? 1 : 0
+/** The residues that pairs are made of to which all of the operations are applied. */
+export const residues = (operations: ReadonlyArray<Operation>, modulus: number): ReadonlyArray<number> => {
+  const first = operations.some(needsInverse) ? 1 : 0
   return Array.from({ length: modulus - first }, (_, i) => i + first)
 }
 

@@ -7,6 +7,10 @@ export const evenlySpaced = (last: number, count: number): ReadonlyArray<number>
   return [...new Set(indices)]
 }
 
+/** At most `count` evenly spaced indices of 0..last, as {@link evenlySpaced}, all of them multiples of `every`. */
+export const measurementPoints = (last: number, every: number, count: number): ReadonlyArray<number> =>
+  evenlySpaced(Math.floor(last / every), count).map((i) => i * every)
+
 export type WindowDirection = "forward" | "backward"
 
 /** Rows `first … first + count − 1`. */
@@ -16,8 +20,8 @@ export interface Window {
 }
 
 /**
- * The rows of the window of size W at checkpoint t: [t, t + W − 1] forward, [t − W + 1, t] backward, cut off at
- * the ends of the run. Rows exist for checkpoints `firstRow … last`: an update needs a checkpoint before it.
+ * The rows of the window of size W at row t: [t, t + W − 1] forward, [t − W + 1, t] backward, cut off at the ends
+ * of the run. Rows `firstRow … last` exist: an update needs a checkpoint before it.
  */
 export const windowAt = (
   t: number,

@@ -70,13 +70,18 @@ describe("apply", () => {
 
 describe("residues", () => {
   it("are 0..p−1, and 1..p−1 where every one needs an inverse", () => {
-    assert.deepStrictEqual(residues("add", 5), [0, 1, 2, 3, 4])
-    assert.deepStrictEqual(residues("mul", 5), [1, 2, 3, 4])
+    assert.deepStrictEqual(residues(["add"], 5), [0, 1, 2, 3, 4])
+    assert.deepStrictEqual(residues(["mul"], 5), [1, 2, 3, 4])
     assert.deepStrictEqual(operations.filter(needsInverse), ["mul"])
   })
 
+  it("of several operations are those of all: 0 is left out as soon as one needs inverses", () => {
+    assert.deepStrictEqual(residues(["add", "sub"], 5), [0, 1, 2, 3, 4])
+    assert.deepStrictEqual(residues(["add", "sub", "mul", "x2_y2"], 5), [1, 2, 3, 4])
+  })
+
   it("of mul are a group: each row of its table is a permutation", () => {
-    const units = residues("mul", 11)
+    const units = residues(["mul"], 11)
     for (const a of units) {
       assert.deepStrictEqual(
         units.map((b) => apply("mul", a, b, 11)).sort((x, y) => x - y),

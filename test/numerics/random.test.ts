@@ -1,15 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import { normalQuantile } from "../../src/numerics/normalQuantile.ts"
 import {
   integers,
   normals,
   normalsInto,
   permutation,
+  quickNormalsInto,
   stream,
   threefry2x32,
   uniforms,
 } from "../../src/numerics/random.ts"
 import { mean } from "../../src/numerics/statistics.ts"
+import { assertSameBits } from "../model/close.ts"
 
 const seeds = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 
@@ -87,6 +90,72 @@ describe("draws", () => {
       const out = new Float32Array(length)
       normalsInto(stream(3, "random-basis", 9), out)
       assert.deepStrictEqual(out, Float32Array.from(normals(stream(3, "random-basis", 9), length)))
+    }
+  })
+})
+
+describe("quick normals", () => {
+  const quickNormals = (seed: number, length: number, step = 0): Float32Array => {
+    const out = new Float32Array(length)
+    quickNormalsInto(stream(seed, "random-basis", step), out)
+    return out
+  }
+
+  it("are the quantiles that the halves of the words name", () => {
+    const { key0, key1 } = stream(5, "random-basis")
+    const draws = quickNormals(5, 9000)
+    for (const block of [0, 1, 2, 1023, 1024, 2249]) {
+      threefry2x32([key0, key1], [block, 3]).forEach((word, w) => {
+        ;[word % 65536, Math.floor(word / 65536)].forEach((half, h) => {
+          const magnitude = normalQuantile((32768.5 + (half % 32768)) / 65536)
+          const expected = half >= 32768 ? -magnitude : magnitude
+          assert.strictEqual(draws[4 * block + 2 * w + h], Math.fround(expected))
+        })
+      })
+    }
+  })
+
+  it("have the moments of the standard normal", () => {
+    const z = Float64Array.from(quickNormals(7, 400_000))
+    assert.closeTo(mean(z), 0, 0.007)
+    assert.closeTo(mean(z.map((value) => value ** 2)), 1, 0.01)
+    assert.closeTo(mean(z.map((value) => value ** 3)), 0, 0.03)
+    assert.closeTo(mean(z.map((value) => value ** 4)), 3, 0.07)
+    for (const lag of [1, 2, 3, 4]) {
+      assert.closeTo(mean(z.subarray(lag).map((value, i) => value * z[i])), 0, 0.007)
+    }
+  })
+
+  it("fall into each of a hundred equally likely cells about equally often", () => {
+    const counts = new Int32Array(100)
+    const edges = Array.from({ length: 99 }, (_, i) => normalQuantile((i + 1) / 100))
+    for (const value of quickNormals(8, 100_000)) counts[edges.filter((edge) => edge < value).length]++
+    const chiSquare = counts.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0)
+    assert.isBelow(chiSquare, 99 + 5 * Math.sqrt(2 * 99))
+  })
+
+  it("stay below 4.33 and are at most 1e-4 short of variance 1 as a distribution", () => {
+    const levels = Float64Array.from({ length: 65536 }, (_, i) => normalQuantile((i + 0.5) / 65536))
+    assert.closeTo(mean(levels.map((value) => value ** 2)), 1, 1e-4)
+    assert.isBelow(levels[65535], 4.33)
+    assert.isTrue(quickNormals(9, 100_000).every((value) => Math.abs(value) < 4.33))
+  })
+
+  it("are a lane of their own: not correlated with the other draws of the stream, nor with other steps", () => {
+    const from = stream(7, "random-basis")
+    const z = quickNormals(7, 100_000)
+    for (const other of [normals(from, 100_000), uniforms(from, 100_000), quickNormals(7, 100_000, 1)]) {
+      assert.closeTo(mean(Float64Array.from(other, (value, i) => value * z[i])), 0, 0.016)
+    }
+  })
+
+  it("begin the same whatever the length, also in part of a larger array", () => {
+    const longest = quickNormals(3, 9001)
+    for (const length of [0, 1, 2, 3, 4095, 4096, 4097]) {
+      assertSameBits(quickNormals(3, length), longest.slice(0, length))
+      const larger = new Float32Array(length + 3).fill(9)
+      quickNormalsInto(stream(3, "random-basis"), larger.subarray(1, length + 1))
+      assertSameBits(larger, Float32Array.of(9, ...longest.subarray(0, length), 9, 9))
     }
   })
 })

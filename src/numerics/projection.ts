@@ -1,0 +1,228 @@
+/**
+ * Orthogonal projection of one long vector g `[D]` (D = 131,072) onto the span of a few others, every step of
+ * a training: the arms of experiment.md §6.
+ *
+ * No basis of length D is ever formed. With the rows B `[n, D]`, their Gram matrix G = B Bᵀ = U Σ² Uᵀ and the
+ * products B g, the projection onto the first r right singular vectors of B is `Σ_i c_i row_i` with
+ * `c = Σ_{k<r} u_k (u_kᵀ B g) / σ_k²`. What costs time is one pass over the rows for B g, one for the sum.
+ *
+ * Everything is accumulated in float64, in an order that depends on lengths alone: equal inputs give bitwise
+ * equal results. The component along direction k is exact to about 1e-15 (σ_1/σ_k)²; directions that
+ * `numericalRank` (svd.ts) takes for rounding noise are left out.
+ */
+import { quickNormalsInto, type Stream } from "./random.ts"
+import { numericalRank, type ThinSvd, thinSvdFromGram } from "./svd.ts"
+
+/** The projection P g of a vector onto the leading directions of a buffer; made by {@link RollingBasis}. */
+export interface Projection {
+  /** c `[n]`: P g = Σ_i c_i row_i. NaN if the buffer holds a value that is not finite. */
+  readonly coefficients: Float64Array
+  /** B g `[n]`. Pass it to `push` if g itself is stored next. */
+  readonly products: Float64Array
+  /** Directions in use: those asked for, or as many as the rows span. */
+  readonly rank: number
+  /** Σ_{k<rank} σ_k² / Σ σ_k² of the buffer, or NaN where the buffer is empty, zero or not finite. */
+  readonly energyShare: number
+}
+
+/**
+ * The last W vectors of length D, with their Gram matrix; made by {@link rollingBasis}.
+ *
+ * *Details*: rows are in order of time, oldest first, here and in `products` and `coefficients`.
+ */
+export interface RollingBasis {
+  /**
+   * Stores a copy of `row`; the oldest row makes place for it when W are there. Costs one pass over the rows.
+   *
+   * Where `row` is the very vector whose products with the rows were just computed (a natural gradient), pass
+   * them as `products`, and the pass is saved. Products of a projected vector are not those of the gradient,
+   * and G c has them only up to the float32 rounding of the vector: leave `products` out.
+   */
+  readonly push: (row: Float32Array, products?: Float64Array) => void
+  /** B g `[n]`. */
+  readonly products: (g: Float32Array) => Float64Array
+  /** Projection of g onto the first `rank` right singular vectors. Changes nothing. */
+  readonly projection: (g: Float32Array, rank: number) => Projection
+  /** Writes Σ_i c_i row_i, rounded to float32, to `out` `[D]`. */
+  readonly combine: (coefficients: Float64Array, out: Float32Array) => void
+  /**
+   * The rows as they are now: what {@link rollingBasis} needs to go on bit for bit.
+   *
+   * *Gotchas*: they are not copies; the next `push` may write into one.
+   */
+  readonly rows: () => ReadonlyArray<Float32Array>
+  /** G `[n * n]`, row-major. */
+  readonly gram: () => Float64Array
+}
+
+/** An empty buffer for `window` rows of length `size`, or one that holds the last of the `initial` rows. */
+export const rollingBasis = (
+  window: number,
+  size: number,
+  initial: ReadonlyArray<Float32Array> = [],
+): RollingBasis => {
+  const rows: Array<Float32Array> = []
+  let gram = new Float64Array(0)
+  const basis: RollingBasis = {
+    push: (row, known) => {
+      const dropped = rows.length === window ? 1 : 0
+      const storage = (dropped === 1 ? rows.shift() : undefined) ?? new Float32Array(size)
+      storage.set(row)
+      const products =
+        known === undefined
+          ? rowProducts([...rows, storage], storage)
+          : Float64Array.of(...known.subarray(dropped), ...rowProducts([storage], storage))
+      rows.push(storage)
+      gram = rolled(gram, dropped, products)
+    },
+    products: (g) => rowProducts(rows, g),
+    projection: (g, rank) => {
+      const svd = thinSvdFromGram(gram, rows.length)
+      const products = rowProducts(rows, g)
+      const used = Math.min(rank, numericalRank(svd))
+      return {
+        coefficients: coefficientsOf(svd, products, used),
+        products,
+        rank: used,
+        energyShare: energy(svd, used) / energy(svd, rows.length),
+      }
+    },
+    combine: (coefficients, out) => combineRows(rows, coefficients, out),
+    rows: () => [...rows],
+    gram: () => gram.slice(),
+  }
+  for (const row of initial) basis.push(row)
+  return basis
+}
+
+/**
+ * Writes to `out` `[D]` the projection of g onto the span of `rank` Gaussian vectors, drawn afresh from
+ * `source`: the same distribution of subspaces as the QR basis of a D x `rank` Gaussian (experiment.md §6).
+ */
+export const randomProjection = (g: Float32Array, source: Stream, rank: number, out: Float32Array): void => {
+  const draws = new Float32Array(rank * g.length)
+  quickNormalsInto(source, draws)
+  const rows = Array.from({ length: rank }, (_, r) => draws.subarray(r * g.length, (r + 1) * g.length))
+  const gram = new Float64Array(rank * rank)
+  rows.forEach((row, r) => {
+    gram.set(rowProducts(rows, row), r * rank)
+  })
+  const svd = thinSvdFromGram(gram, rank)
+  combineRows(rows, coefficientsOf(svd, rowProducts(rows, g), numericalRank(svd)), out)
+}
+
+/** c `[n]` of the projection onto the first `rank` directions. */
+const coefficientsOf = (svd: ThinSvd, products: Float64Array, rank: number): Float64Array => {
+  const coefficients = new Float64Array(products.length)
+  if (Number.isNaN(svd.singularValues[0])) return coefficients.fill(Number.NaN)
+  for (let k = 0; k < rank; k++) {
+    const u = svd.leftVectors[k]
+    const along = u.reduce((sum, value, i) => sum + value * products[i], 0) / svd.singularValues[k] ** 2
+    u.forEach((value, i) => {
+      coefficients[i] += along * value
+    })
+  }
+  return coefficients
+}
+
+const energy = ({ singularValues }: ThinSvd, count: number): number =>
+  singularValues.subarray(0, count).reduce((sum, sigma) => sum + sigma ** 2, 0)
+
+/** The Gram matrix without its first `dropped` rows, and with one more row whose `products` with all are given. */
+const rolled = (gram: Float64Array, dropped: number, products: Float64Array): Float64Array<ArrayBuffer> => {
+  const n = products.length
+  const before = n - 1 + dropped
+  const next = new Float64Array(n * n)
+  for (let i = 0; i < n - 1; i++) {
+    for (let j = 0; j < n - 1; j++) next[i * n + j] = gram[(i + dropped) * before + j + dropped]
+    next[i * n + n - 1] = products[i]
+    next[(n - 1) * n + i] = products[i]
+  }
+  next[n * n - 1] = products[n - 1]
+  return next
+}
+
+/** So many numbers of a row at a time: partial sums stay exact, and the shared vector stays in the first cache. */
+const chunk = 1024
+
+/** Rows that one pass of the inner loops takes together, so that each shared number is loaded once for all. */
+const together = 4
+
+/** Row i, or the last one beyond the end: there the results do not count. */
+const clamped = (rows: ReadonlyArray<Float32Array>, i: number): Float32Array =>
+  rows[Math.min(i, rows.length - 1)]
+
+/** `row_i · g` for all rows. Each product is summed in the same order, whatever the other rows. */
+const rowProducts = (rows: ReadonlyArray<Float32Array>, g: Float32Array): Float64Array => {
+  const sums = new Float64Array(together * Math.ceil(rows.length / together))
+  const part = new Float64Array(chunk)
+  for (let start = 0; start < g.length; start += chunk) {
+    const count = Math.min(chunk, g.length - start)
+    for (let i = 0; i < count; i++) part[i] = g[start + i]
+    for (let r = 0; r < rows.length; r += together) {
+      const r0 = rows[r]
+      const r1 = clamped(rows, r + 1)
+      const r2 = clamped(rows, r + 2)
+      const r3 = clamped(rows, r + 3)
+      addProducts(r0, r1, r2, r3, start, part, count, sums, r)
+    }
+  }
+  return sums.slice(0, rows.length)
+}
+
+const addProducts = (
+  r0: Float32Array,
+  r1: Float32Array,
+  r2: Float32Array,
+  r3: Float32Array,
+  start: number,
+  part: Float64Array,
+  count: number,
+  sums: Float64Array,
+  at: number,
+): void => {
+  let s0 = 0
+  let s1 = 0
+  let s2 = 0
+  let s3 = 0
+  for (let i = 0; i < count; i++) {
+    const value = part[i]
+    s0 += r0[start + i] * value
+    s1 += r1[start + i] * value
+    s2 += r2[start + i] * value
+    s3 += r3[start + i] * value
+  }
+  sums[at] += s0
+  sums[at + 1] += s1
+  sums[at + 2] += s2
+  sums[at + 3] += s3
+}
+
+/** `Σ_i c_i row_i`; zeros without rows. */
+const combineRows = (
+  rows: ReadonlyArray<Float32Array>,
+  coefficients: Float64Array,
+  out: Float32Array,
+): void => {
+  const sums = new Float64Array(chunk)
+  const weight = (r: number): number => (r < rows.length ? coefficients[r] : 0)
+  for (let start = 0; start < out.length; start += chunk) {
+    const count = Math.min(chunk, out.length - start)
+    sums.fill(0)
+    for (let r = 0; r < rows.length; r += together) {
+      const r0 = rows[r]
+      const r1 = clamped(rows, r + 1)
+      const r2 = clamped(rows, r + 2)
+      const r3 = clamped(rows, r + 3)
+      const w0 = weight(r)
+      const w1 = weight(r + 1)
+      const w2 = weight(r + 2)
+      const w3 = weight(r + 3)
+      for (let i = 0; i < count; i++) {
+        const k = start + i
+        sums[i] += w0 * r0[k] + w1 * r1[k] + w2 * r2[k] + w3 * r3[k]
+      }
+    }
+    for (let i = 0; i < count; i++) out[start + i] = sums[i]
+  }
+}
