@@ -1,11 +1,12 @@
 /** Flags that commands share, and the services they stand for. */
 import { availableParallelism } from "node:os"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { type Scale, SMOKE_NOTE, scales } from "../pipelines/registry.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
+import { Executor } from "../services/executor/Executor.ts"
 import { Progress } from "../services/Progress.ts"
 import { StageRunner } from "../services/StageRunner.ts"
 import { BadInput } from "./BadInput.ts"
@@ -32,30 +33,45 @@ export const json = Flag.Boolean("json").pipe(
   Flag.withDefault(false),
 )
 
+const cores = availableParallelism()
+const Threads = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1024 }))
+
+export const workers = Flag.Int("workers").pipe(
+  Flag.withMetavar("N"),
+  Flag.withDescription("Stages computed side by side, each on a worker thread (default: one per core)"),
+  Flag.withSchema(Threads),
+  Flag.withDefault(cores),
+)
+
 export const threads = Flag.Int("threads").pipe(
   Flag.withMetavar("N"),
-  Flag.withDescription("Threads of the tensor engine (default: all cores)"),
-  Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1024 }))),
-  Flag.withDefault(availableParallelism()),
+  Flag.withDescription("Threads of the tensor engine of each worker (default: cores / workers)"),
+  Flag.withSchema(Threads),
+  Flag.optional,
 )
 
 export const storeLayer = (options: { readonly store: string }) => ArtifactStore.layer(options.store)
 
-/** Everything that running stages takes. */
+/** Everything that running stages takes. Without `workers`, stages run in this thread, one after the other. */
 export const runnerLayer = (options: {
   readonly store: string
-  readonly threads: number
+  readonly workers?: number
+  readonly threads: Option.Option<number>
   readonly scale: Scale
-}) =>
-  StageRunner.layer({ note: options.scale === "smoke" ? SMOKE_NOTE : undefined }).pipe(
+}) => {
+  const { workers: count } = options
+  const engineThreads = Option.getOrElse(options.threads, () => Math.max(1, Math.floor(cores / (count ?? 1))))
+  return StageRunner.layer({ note: options.scale === "smoke" ? SMOKE_NOTE : undefined }).pipe(
+    Layer.provide(count === undefined ? Executor.inProcess : Executor.workers({ count, engineThreads })),
     Layer.provideMerge(
       Layer.mergeAll(
         storeLayer(options),
         Progress.layer(process.stderr),
-        OnnxEngine.layer(options).pipe(Layer.provideMerge(CodeFingerprint.layer)),
+        OnnxEngine.layer({ threads: engineThreads }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
       ),
     ),
   )
+}
 
 /** Fails early, and leaves nothing behind, where the store cannot be written. */
 export const requireWritable = Effect.flatMap(ArtifactStore, (store) => store.requireWritable).pipe(

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { pipelines } from "../pipelines/registry.ts"
 import { BadInput, suggest } from "./BadInput.ts"
-import { json, runnerLayer, scale, set, store, threads } from "./options.ts"
+import { json, runnerLayer, scale, set, store, threads, workers } from "./options.ts"
 import { runPipeline } from "./runPipeline.ts"
 
 export const run = Command.make(
@@ -13,6 +13,7 @@ export const run = Command.make(
     scale,
     set,
     store,
+    workers,
     threads,
     json,
   },

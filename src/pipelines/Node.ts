@@ -3,18 +3,17 @@
  *
  * A node's input is the stage's input in which any part may be another node; the part is then that node's output.
  */
-import { Effect, Predicate, Schema } from "effect"
-import type { ArtifactStore } from "../services/ArtifactStore.ts"
-import type { Progress } from "../services/Progress.ts"
-import type { Stage } from "../services/Stage.ts"
+import { Cause, Deferred, Effect, Exit, Predicate, Schema } from "effect"
+import { Progress } from "../services/Progress.ts"
+import type { Stage, StageServices } from "../services/Stage.ts"
 import { StageRunner } from "../services/StageRunner.ts"
-import type { TensorEngine } from "../services/TensorEngine.ts"
 
-/** What stages may ask for. */
-export type StageServices = ArtifactStore | Progress | TensorEngine
+export type { StageServices }
 
 /** Looks up, or computes, the output of a node. */
-type Resolve = <Output>(node: Node<Output>) => Effect.Effect<Output, Error, StageServices | StageRunner>
+export type Resolve = <Output>(
+  node: Node<Output>,
+) => Effect.Effect<Output, Error, StageServices | StageRunner>
 
 export class Node<out Output> {
   readonly label: string
@@ -48,26 +47,30 @@ const nodesIn = (value: unknown): ReadonlyArray<Node<unknown>> => {
   return Predicate.isObject(value) ? Object.values(value).flatMap(nodesIn) : []
 }
 
-/** Replaces every node in `value` by its output. */
+const sideBySide = { concurrency: "unbounded" } as const
+
+/** Replaces every node in `value` by its output; they are computed side by side. */
 const resolveAll = (
   value: unknown,
   resolve: Resolve,
 ): Effect.Effect<unknown, Error, StageServices | StageRunner> => {
   if (value instanceof Node) return resolve(value)
-  if (Array.isArray(value)) return Effect.forEach(value, (part) => resolveAll(part, resolve))
+  if (Array.isArray(value)) return Effect.forEach(value, (part) => resolveAll(part, resolve), sideBySide)
   if (!Predicate.isObject(value)) return Effect.succeed(value)
-  return Effect.forEach(Object.entries(value), ([key, part]) =>
-    Effect.map(resolveAll(part, resolve), (resolved) => [key, resolved] as const),
+  return Effect.forEach(
+    Object.entries(value),
+    ([key, part]) => Effect.map(resolveAll(part, resolve), (resolved) => [key, resolved] as const),
+    sideBySide,
   ).pipe(Effect.map(Object.fromEntries))
 }
 
 /** A node that runs `stage` on `input`. `qualifier` tells it from others of the same stage in the same pipeline. */
 export const node = <Input, Output, E extends Error, R extends StageServices>(
   stage: Stage<Input, Output, E, R>,
-  input: Wired<Input>,
-  qualifier?: string,
+  input: Wired<NoInfer<Input>>,
+  qualifier = "",
 ): Node<Output> => {
-  const label = qualifier === undefined ? stage.name : `${stage.name} ${qualifier}`
+  const label = `${stage.name} ${qualifier}`.trim()
   return new Node(label, stage.name, nodesIn(input), (resolve) =>
     Effect.gen(function* () {
       const runner = yield* StageRunner
@@ -90,13 +93,38 @@ export const closure = (targets: ReadonlyArray<Node<unknown>>): ReadonlyArray<No
   return [...seen]
 }
 
-/** A function that gives each node's output, running each node at most once. */
+/**
+ * A function that gives each node's output, running each node at most once, also when several ask for it at the same
+ * time. Whoever asks first runs it; if they are interrupted, one of the others does.
+ */
 export const evaluator = (): Resolve => {
-  const outputs = new Map<Node<unknown>, unknown>()
+  type Answer = Effect.Effect<unknown, Error, StageServices | StageRunner>
+  const answers = new Map<Node<unknown>, Deferred.Deferred<Answer>>()
   const resolve: Resolve = <Output>(target: Node<Output>) =>
     Effect.suspend(() => {
-      if (outputs.has(target)) return Effect.succeed(outputs.get(target) as Output)
-      return Effect.tap(target.run(resolve), (output) => Effect.sync(() => outputs.set(target, output)))
+      const known = answers.get(target)
+      // What a node's answer holds is that node's output.
+      if (known !== undefined) return Effect.flatten(Deferred.await(known)) as ReturnType<Node<Output>["run"]>
+      const answer = Deferred.makeUnsafe<Answer>()
+      answers.set(target, answer)
+      return Effect.onExit(target.run(resolve), (exit) => {
+        if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause))
+          return Deferred.succeed(answer, exit)
+        answers.delete(target)
+        return Deferred.succeed(answer, resolve(target))
+      })
     })
   return resolve
 }
+
+/**
+ * Computes `targets` and what they depend on side by side, the first ones first in line, and returns the function
+ * that has their outputs at hand. The first failure is the result; what still runs then is interrupted.
+ */
+export const evaluateAll = Effect.fn("evaluateAll")(function* (targets: ReadonlyArray<Node<unknown>>) {
+  const progress = yield* Progress
+  yield* progress.plan(closure(targets).map(({ label }) => label))
+  const resolve = evaluator()
+  yield* Effect.forEach(targets, resolve, { ...sideBySide, discard: true })
+  return resolve
+})

@@ -152,9 +152,12 @@ export class ArtifactStore extends Context.Service<
           because: string,
         ) {
           const target = path.join(root, "quarantine", `${ref.digest}.${ref.format}`)
-          yield* fs
-            .makeDirectory(path.dirname(target), { recursive: true })
-            .pipe(Effect.andThen(fs.rename(objectPath(ref), target)), attempt("quarantine", target))
+          yield* fs.makeDirectory(path.dirname(target), { recursive: true }).pipe(
+            Effect.andThen(fs.rename(objectPath(ref), target)),
+            // Another reader was faster.
+            Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
+            attempt("quarantine", target),
+          )
           yield* writeJson(`${target}.cause.json`, { ref, because })
         })
 

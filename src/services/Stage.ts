@@ -3,7 +3,12 @@
  * and checked; large data is in them by reference (`ArtifactRef`).
  */
 import type { Effect, Schema } from "effect"
-import type { StoreError } from "./ArtifactStore.ts"
+import type { ArtifactStore, StoreError } from "./ArtifactStore.ts"
+import type { Progress } from "./Progress.ts"
+import type { TensorEngine } from "./TensorEngine.ts"
+
+/** What stages may ask for. */
+export type StageServices = ArtifactStore | Progress | TensorEngine
 
 /** How far a resumable stage came under its identity. */
 export interface Cursor {
@@ -17,7 +22,7 @@ export interface Stage<Input, Output, E, R> {
   readonly name: string
   /** Raised by hand when the same code should mean something else. */
   readonly version: number
-  /** `import.meta.url` of the stage's file; its import closure is fingerprinted. */
+  /** `import.meta.url` of the stage's file, which exports it; its import closure is fingerprinted. */
   readonly module: string
   readonly input: Schema.ConstraintCodec<Input, unknown>
   readonly output: Schema.ConstraintCodec<Output, unknown>

@@ -1,27 +1,37 @@
 /**
  * Runs stages through the store: the same key returns the stored output, anything else is computed and committed.
- * Running again is resuming; there is no flag for it. Knows no particular stage.
+ * Running again is resuming; there is no flag for it. One key, and one cursor, is computed once at a time. Knows no particular stage.
  */
 import { arch, cpus, platform } from "node:os"
-import { Clock, Context, DateTime, Effect, Layer, Option, Predicate, Schema } from "effect"
+import { Context, DateTime, Effect, Latch, Layer, Option, Predicate, Schema, Scope, Semaphore } from "effect"
 import { ArtifactRef } from "./Artifact.ts"
-import { ArtifactStore, type StoreError } from "./ArtifactStore.ts"
-import { CodeFingerprint, type FingerprintError } from "./CodeFingerprint.ts"
+import { ArtifactStore, type StageRecord, type StoreError } from "./ArtifactStore.ts"
+import type { CodeFingerprint, FingerprintError } from "./CodeFingerprint.ts"
+import { Executor, type StageFailure } from "./executor/Executor.ts"
 import { Progress } from "./Progress.ts"
 import type { Stage } from "./Stage.ts"
+import { stageCode } from "./stageCode.ts"
 import { digestOf } from "./store/canonical.ts"
-import { TensorEngine } from "./TensorEngine.ts"
-
-/** The codecs of artifacts: what they read and write is part of every stage's meaning. */
-const FORMATS = ["safetensors", "parquet"].map(
-  (format) => new URL(`./formats/${format}.ts`, import.meta.url).href,
-)
+import type { TensorEngine } from "./TensorEngine.ts"
 
 export interface StageResult<Output> {
   readonly output: Output
   readonly key: string
   readonly cached: boolean
 }
+
+/** A key that was asked for, computed now or before. */
+export interface Ran {
+  readonly label: string
+  readonly stage: string
+  readonly key: string
+  /** Whether it was found, not computed. */
+  readonly cached: boolean
+  readonly provenance: StageRecord["provenance"]
+}
+
+/** What can go wrong beside the stage itself. */
+export type RunnerError = StoreError | StageFailure | FingerprintError | Schema.SchemaError
 
 /** Every artifact that encoded data refers to. */
 export const referencesOf = (value: unknown): ReadonlyArray<ArtifactRef> => {
@@ -38,7 +48,9 @@ export class StageRunner extends Context.Service<
       input: Input,
       /** What progress calls it. */
       label?: string,
-    ) => Effect.Effect<StageResult<Output>, E | StoreError | FingerprintError | Schema.SchemaError, R>
+    ) => Effect.Effect<StageResult<Output>, E | RunnerError, R>
+    /** Every key that this runner was asked for, in order. */
+    readonly history: Effect.Effect<ReadonlyArray<Ran>>
   }
 >()("grokscope/services/StageRunner") {
   /** @param note stored with everything that is computed, outside of its key */
@@ -46,24 +58,16 @@ export class StageRunner extends Context.Service<
     Layer.effect(
       StageRunner,
       Effect.gen(function* () {
+        const services = yield* Effect.context<CodeFingerprint | TensorEngine>()
         const store = yield* ArtifactStore
-        const fingerprint = yield* CodeFingerprint
-        const engine = yield* TensorEngine
         const progress = yield* Progress
+        const executor = yield* Executor
 
-        const preimageOf = Effect.fnUntraced(function* <Input, Output, E, R>(
-          { name, version, module, usesEngine }: Stage<Input, Output, E, R>,
-          input: unknown,
-        ) {
-          return {
-            stage: name,
-            version,
-            code: yield* fingerprint.of(module),
-            formats: yield* Effect.forEach(FORMATS, fingerprint.of),
-            engine: usesEngine ? { id: engine.id, version: yield* engine.version } : null,
-            input,
-          }
-        })
+        /** Keys are formed and looked up one at a time, so that stages get in line in the order of asking. */
+        const turn = yield* Semaphore.make(1)
+        /** What is being computed, by cursor, which has one writer at a time; opens when that ends. */
+        const inFlight = new Map<string, Latch.Latch>()
+        const ran = new Map<string, Ran>()
 
         /** Whether every artifact that encoded data names is there, and every one that its JSON artifacts name. */
         const isWhole = (value: unknown): Effect.Effect<boolean, StoreError> =>
@@ -83,52 +87,85 @@ export class StageRunner extends Context.Service<
           stage: Stage<Input, Output, E, R>,
           key: string,
         ) {
+          const none = Option.none<{ readonly output: Output; readonly provenance: Ran["provenance"] }>()
           const record = yield* store.record(stage.name, key)
-          if (Option.isNone(record)) return Option.none<Output>()
-          if (!(yield* isWhole(record.value.output))) return Option.none<Output>()
-          return Schema.decodeUnknownOption(stage.output)(record.value.output)
+          if (Option.isNone(record)) return none
+          const { output, provenance } = record.value
+          if (!(yield* isWhole(output))) return none
+          return Option.map(Schema.decodeUnknownOption(stage.output)(output), (output) => ({
+            output,
+            provenance,
+          }))
         })
 
-        return StageRunner.of({
-          run: Effect.fn("StageRunner.run")(function* (stage, input, label = stage.name) {
-            const encodedInput = yield* Schema.encodeEffect(stage.input)(input)
-            const preimage = yield* preimageOf(stage, encodedInput)
-            const key = digestOf(preimage)
-            const stored = yield* lookup(stage, key)
-            if (Option.isSome(stored)) {
-              yield* progress.cached(label)
-              return { output: stored.value, key, cached: true }
-            }
-            const identity = stage.identity === undefined ? encodedInput : stage.identity(input)
-            const cursorKey = digestOf({ ...preimage, input: identity })
-            const started = yield* Clock.currentTimeMillis
-            const output = yield* progress.running(
-              label,
-              Effect.gen(function* () {
-                const entries = yield* store.cursor(stage.name, cursorKey)
-                return yield* stage.run(input, {
-                  entries,
-                  advance: (position, entry) => store.advance(stage.name, cursorKey, position, entry),
-                })
-              }),
-            )
-            const finished = yield* Clock.currentTimeMillis
-            yield* store.commitRecord({
-              stage: stage.name,
-              key,
-              preimage,
-              output: yield* Schema.encodeEffect(stage.output)(output),
-              provenance: {
-                committedAt: DateTime.formatIso(yield* DateTime.now),
-                seconds: (finished - started) / 1000,
-                machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, ${platform()} ${arch()}`,
-                node: process.version,
-                ...(note === undefined ? {} : { note }),
-              },
-            })
-            return { output, key, cached: false }
-          }),
+        /** What is to be done about a stage's input; a computation is in flight until `scope` closes. */
+        const decide = Effect.fnUntraced(function* <Input, Output, E, R>(
+          stage: Stage<Input, Output, E, R>,
+          input: Input,
+          scope: Scope.Scope,
+        ) {
+          const encodedInput = yield* Schema.encodeEffect(stage.input)(input)
+          const preimage = { ...(yield* stageCode(stage)), input: encodedInput }
+          const key = digestOf(preimage)
+          const identity = stage.identity === undefined ? encodedInput : stage.identity(input)
+          const cursorKey = digestOf({ ...preimage, input: identity })
+          const earlier = inFlight.get(cursorKey)
+          const stored = yield* lookup(stage, key)
+          if (Option.isSome(stored)) return { _tag: "Cached", key, ...stored.value } as const
+          if (earlier !== undefined) return { _tag: "Wait", earlier } as const
+          const latch = Latch.makeUnsafe()
+          yield* Scope.addFinalizer(
+            scope,
+            Effect.suspend(() => {
+              inFlight.delete(cursorKey)
+              return latch.open
+            }),
+          )
+          inFlight.set(cursorKey, latch)
+          return { _tag: "Compute", key, preimage, cursorKey } as const
         })
+
+        const run = <Input, Output, E, R>(
+          stage: Stage<Input, Output, E, R>,
+          input: Input,
+          label: string = stage.name,
+        ): Effect.Effect<StageResult<Output>, E | RunnerError, R> =>
+          Effect.scopedWith(
+            Effect.fnUntraced(function* (scope) {
+              const decision = yield* turn
+                .withPermit(decide(stage, input, scope))
+                .pipe(Effect.provideContext(services))
+              switch (decision._tag) {
+                case "Wait": {
+                  yield* decision.earlier.await
+                  return yield* run(stage, input, label)
+                }
+                case "Cached": {
+                  const { key, output, provenance } = decision
+                  yield* progress.cached(label)
+                  if (!ran.has(key)) ran.set(key, { label, stage: stage.name, key, cached: true, provenance })
+                  return { output, key, cached: true }
+                }
+                case "Compute": {
+                  const { key, preimage, cursorKey } = decision
+                  const { output, seconds } = yield* executor.compute(stage, input, { cursorKey, label })
+                  const provenance = {
+                    committedAt: DateTime.formatIso(yield* DateTime.now),
+                    seconds,
+                    machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, ${platform()} ${arch()}`,
+                    node: process.version,
+                    ...(note === undefined ? {} : { note }),
+                  }
+                  const encoded = yield* Schema.encodeEffect(stage.output)(output)
+                  yield* store.commitRecord({ stage: stage.name, key, preimage, output: encoded, provenance })
+                  ran.set(key, { label, stage: stage.name, key, cached: false, provenance })
+                  return { output, key, cached: false }
+                }
+              }
+            }),
+          )
+
+        return StageRunner.of({ run, history: Effect.sync(() => [...ran.values()]) })
       }),
     )
 }

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
-import { closure, evaluator, Node, node } from "../../src/pipelines/Node.ts"
+import { Effect, Fiber, Latch, Layer, Schema } from "effect"
+import { closure, evaluateAll, evaluator, Node, node } from "../../src/pipelines/Node.ts"
 import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
+import { Executor } from "../../src/services/executor/Executor.ts"
 import { Progress } from "../../src/services/Progress.ts"
 import { stage } from "../../src/services/Stage.ts"
 import { StageRunner } from "../../src/services/StageRunner.ts"
@@ -10,6 +11,7 @@ import { temporaryStore } from "../services/store/temporary.ts"
 
 const services = () =>
   StageRunner.layer().pipe(
+    Layer.provide(Executor.inProcess),
     Layer.provideMerge([
       Progress.silent,
       Layer.succeed(CodeFingerprint, { of: Effect.succeed }),
@@ -183,6 +185,61 @@ describe("evaluator", () => {
     }).pipe(Effect.provide(services())),
   )
 
+  it.effect("runs a node once for all who ask at the same time", () =>
+    Effect.gen(function* () {
+      let runs = 0
+      const slow = new Node<number>("slow", "slow", [], () =>
+        Effect.andThen(
+          Effect.yieldNow,
+          Effect.sync(() => ++runs),
+        ),
+      )
+      const resolve = evaluator()
+      const outputs = yield* Effect.all([resolve(slow), resolve(slow)], { concurrency: "unbounded" })
+      assert.deepStrictEqual(outputs, [1, 1])
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("fails everybody who waits for a node that fails", () =>
+    Effect.gen(function* () {
+      let runs = 0
+      const broken = new Node<number>("broken", "broken", [], () =>
+        Effect.andThen(
+          Effect.yieldNow,
+          Effect.suspend(() => Effect.fail(new Error(`failure ${++runs}`))),
+        ),
+      )
+      const resolve = evaluator()
+      const errors = yield* Effect.all([Effect.flip(resolve(broken)), Effect.flip(resolve(broken))], {
+        concurrency: "unbounded",
+      })
+      assert.deepStrictEqual(
+        errors.map(({ message }) => message),
+        ["failure 1", "failure 1"],
+      )
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("lets another go on with a node whose first asker is interrupted", () =>
+    Effect.gen(function* () {
+      let runs = 0
+      const gate = yield* Latch.make()
+      const slow = new Node<number>("slow", "slow", [], () =>
+        Effect.suspend(() => {
+          runs++
+          return Effect.as(gate.await, runs)
+        }),
+      )
+      const resolve = evaluator()
+      const first = yield* Effect.forkChild(resolve(slow), { startImmediately: true })
+      const second = yield* Effect.forkChild(resolve(slow), { startImmediately: true })
+      assert.strictEqual(runs, 1)
+      yield* Fiber.interrupt(first)
+      yield* gate.open
+      assert.strictEqual(yield* Fiber.join(second), 2)
+    }).pipe(Effect.provide(services())),
+  )
+
   it.effect("checks resolved inputs before it runs a stage on them", () =>
     Effect.gen(function* () {
       const { ran, number } = arithmetic()
@@ -191,6 +248,69 @@ describe("evaluator", () => {
       assert.instanceOf(error, Schema.SchemaError)
       assert.include(error.message, "value")
       assert.deepStrictEqual(ran, [])
+    }).pipe(Effect.provide(services())),
+  )
+})
+
+describe("evaluateAll", () => {
+  /** A node that notes when it starts and ends, and ends after `turns`. */
+  const timed = (log: Array<string>, name: string, turns: number, after: ReadonlyArray<Node<unknown>> = []) =>
+    new Node<string>(name, name, after, (resolve) =>
+      Effect.gen(function* () {
+        yield* Effect.forEach(after, resolve, { concurrency: "unbounded" })
+        log.push(`${name} starts`)
+        for (let i = 0; i < turns; i++) yield* Effect.yieldNow
+        log.push(`${name} ends`)
+        return name
+      }),
+    )
+
+  it.effect("runs independent nodes side by side, the first ones first, and dependent ones after", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const a = timed(log, "a", 20)
+      const b = timed(log, "b", 10)
+      const c = timed(log, "c", 1, [a, b])
+      yield* evaluateAll([c, timed(log, "d", 5)])
+      assert.deepStrictEqual(log.slice(0, 3), ["a starts", "b starts", "d starts"])
+      assert.isAbove(log.indexOf("c starts"), log.indexOf("a ends"))
+      assert.isBelow(log.indexOf("d ends"), log.indexOf("a ends"))
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("plans every node once, and has the outputs at hand", () => {
+    const plans: Array<ReadonlyArray<string>> = []
+    return Effect.gen(function* () {
+      const { twice, total, ran } = diamond()
+      const progress = yield* Progress
+      const resolve = yield* evaluateAll([total, twice]).pipe(
+        Effect.provideService(Progress, {
+          ...progress,
+          plan: (labels) => Effect.sync(() => plans.push(labels)),
+          say: () => Effect.void,
+        }),
+      )
+      assert.deepStrictEqual(plans, [["number one", "number hundred", "sum", "double the total"]])
+      assert.lengthOf(ran, 4)
+      assert.deepStrictEqual(yield* resolve(total), { total: 112 })
+      assert.strictEqual(yield* resolve(twice), 224)
+      assert.lengthOf(ran, 4)
+    }).pipe(Effect.provide(services()))
+  })
+
+  it.effect("fails with the first failure, although others wait for what is interrupted then", () =>
+    Effect.gen(function* () {
+      const shared = new Node<number>("shared", "shared", [], () => Effect.never)
+      const broken = new Node<number>("broken", "broken", [], () =>
+        Effect.andThen(Effect.yieldNow, Effect.fail(new Error("broken"))),
+      )
+      const uses = (name: string, upstream: ReadonlyArray<Node<unknown>>) =>
+        new Node<unknown>(name, name, upstream, (resolve) =>
+          Effect.forEach(upstream, resolve, { concurrency: "unbounded" }),
+        )
+      const both = uses("both", [shared, broken])
+      const error = yield* Effect.flip(evaluateAll([both, uses("one", [shared])]))
+      assert.strictEqual(error.message, "broken")
     }).pipe(Effect.provide(services())),
   )
 })

@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, Fiber, Latch, Layer, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { ArtifactRef } from "../../src/services/Artifact.ts"
 import { ArtifactStore } from "../../src/services/ArtifactStore.ts"
 import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
+import { computeStage } from "../../src/services/executor/computeStage.ts"
+import { Executor } from "../../src/services/executor/Executor.ts"
 import { Progress } from "../../src/services/Progress.ts"
 import { type Cursor, stage } from "../../src/services/Stage.ts"
 import { referencesOf, StageRunner } from "../../src/services/StageRunner.ts"
@@ -25,9 +27,26 @@ const engine = (version = "1.0") =>
 const code = (fingerprint = "some code") =>
   Layer.succeed(CodeFingerprint, { of: (module) => Effect.succeed(`${fingerprint} of ${module}`) })
 
+/** Computes everything that it is asked for at the same time. */
+const allAtOnce: typeof Executor.inProcess = Layer.effect(
+  Executor,
+  Effect.map(ArtifactStore, (store) =>
+    Executor.of({
+      compute: (stage, input, { cursorKey }) =>
+        Effect.provideService(computeStage(stage, input, cursorKey), ArtifactStore, store),
+    }),
+  ),
+)
+
 /** A runner on the store at hand, as another process would have it. */
-const runner = (options: { readonly code?: string; readonly engine?: string } = {}) =>
-  Layer.fresh(StageRunner.layer()).pipe(
+const runner = (
+  options: {
+    readonly code?: string
+    readonly engine?: string
+    readonly executor?: typeof Executor.inProcess
+  } = {},
+) =>
+  Layer.fresh(StageRunner.layer().pipe(Layer.provide(options.executor ?? Executor.inProcess))).pipe(
     Layer.provide([code(options.code), engine(options.engine), Progress.silent]),
   )
 
@@ -415,6 +434,102 @@ describe("a cursor", () => {
       yield* run(count, { from: "a", to: 2 })
       assert.lengthOf(offered, 1)
     }).pipe(Effect.provide(services())),
+  )
+})
+
+describe("several at once", () => {
+  /** A stage that ends when `open` says so, and how often it ran. */
+  const gated = Effect.gen(function* () {
+    const gate = yield* Latch.make()
+    const entered = yield* Latch.make()
+    const runs: Array<number> = []
+    const wait = stage({
+      name: "wait",
+      version: 1,
+      module: "file:///wait.ts",
+      input: Schema.Struct({ n: Schema.Int }),
+      output: Schema.Int,
+      usesEngine: false,
+      run: ({ n }) =>
+        Effect.gen(function* () {
+          runs.push(n)
+          yield* entered.open
+          yield* gate.await
+          return n
+        }),
+    })
+    return { wait, runs, gate, entered }
+  })
+
+  it.effect("with the same key compute once: the second waits and is a hit", () =>
+    Effect.gen(function* () {
+      const { run } = yield* StageRunner
+      const { wait, runs, gate, entered } = yield* gated
+      const first = yield* Effect.forkChild(run(wait, { n: 1 }))
+      yield* entered.await
+      const second = yield* Effect.forkChild(run(wait, { n: 1 }))
+      yield* Effect.yieldNow
+      yield* gate.open
+      assert.isFalse((yield* Fiber.join(first)).cached)
+      assert.isTrue((yield* Fiber.join(second)).cached)
+      assert.deepStrictEqual(runs, [1])
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("with the same key: the second computes where the first is interrupted", () =>
+    Effect.gen(function* () {
+      const { run } = yield* StageRunner
+      const { wait, runs, gate, entered } = yield* gated
+      const first = yield* Effect.forkChild(run(wait, { n: 1 }))
+      yield* entered.await
+      const second = yield* Effect.forkChild(run(wait, { n: 1 }))
+      yield* Effect.yieldNow
+      yield* Fiber.interrupt(first)
+      yield* gate.open
+      assert.isFalse((yield* Fiber.join(second)).cached)
+      assert.deepStrictEqual(runs, [1, 1])
+    }).pipe(Effect.provide(services())),
+  )
+
+  it.effect("on the same cursor run one after the other: the second goes on where the first ended", () =>
+    Effect.gen(function* () {
+      const { run } = yield* StageRunner
+      const { count, offered, advanced } = counting()
+      const [short, long] = yield* Effect.all(
+        [run(count, { from: "a", to: 2 }), run(count, { from: "a", to: 4 })],
+        { concurrency: "unbounded" },
+      )
+      assert.deepStrictEqual([short.output.entries, long.output.entries], [2, 4])
+      assert.deepStrictEqual(offered, [[], entries(2)])
+      assert.deepStrictEqual(advanced, [0, 1, 2, 3])
+    }).pipe(Effect.provide(runner({ executor: allAtOnce }).pipe(Layer.provideMerge(temporaryStore())))),
+  )
+
+  it.effect("get in line in the order of asking, whatever the look-ups take", () =>
+    Effect.gen(function* () {
+      const { wait, runs, gate } = yield* gated
+      yield* gate.open
+      // Earlier ones take longer to look up.
+      const slow = Layer.effect(
+        ArtifactStore,
+        Effect.map(ArtifactStore, (store) =>
+          ArtifactStore.of({
+            ...store,
+            record: (name, key) =>
+              Effect.andThen(
+                Effect.promise(() => new Promise((done) => setTimeout(done, lookups.shift() ?? 0))),
+                store.record(name, key),
+              ),
+          }),
+        ),
+      )
+      const lookups = [30, 20, 10, 0]
+      yield* Effect.gen(function* () {
+        const { run } = yield* StageRunner
+        yield* Effect.forEach([1, 2, 3, 4], (n) => run(wait, { n }), { concurrency: "unbounded" })
+      }).pipe(Effect.provide(runner().pipe(Layer.provide(slow))))
+      assert.deepStrictEqual(runs, [1, 2, 3, 4])
+    }).pipe(Effect.provide(temporaryStore())),
   )
 })
 

@@ -3,6 +3,7 @@
  *
  * Temp file in the same directory → fsync → rename → fsync of the directory.
  */
+import { threadId } from "node:worker_threads"
 import { Effect, FileSystem, Path, type PlatformError } from "effect"
 
 let serial = 0
@@ -38,7 +39,7 @@ export const commitFile = Effect.fn("commitFile")(function* (
   const fs = yield* FileSystem.FileSystem
   const { dirname, basename, join } = yield* Path.Path
   const directory = dirname(path)
-  const temporary = join(directory, `.${basename(path)}.${process.pid}.${serial++}.tmp`)
+  const temporary = join(directory, `.${basename(path)}.${process.pid}.${threadId}.${serial++}.tmp`)
   yield* makeDirectories(directory)
   yield* Effect.scoped(
     Effect.gen(function* () {

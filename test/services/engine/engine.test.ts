@@ -1,9 +1,9 @@
 import { assert, describe, layer } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer, type Scope } from "effect"
-import { stepScalars } from "../../../src/model/adamw.ts"
 import { initialParameters } from "../../../src/model/initialise.ts"
 import type { Layout } from "../../../src/model/layout.ts"
+import { type OptimizerConfig, stepScalars } from "../../../src/model/optimizer.ts"
 import { f32, i32, program, scan } from "../../../src/model/Program.ts"
 import {
   attentionGradient,
@@ -49,17 +49,23 @@ interface Case {
 }
 
 /** Inputs of `count` training steps after the first `done`. */
-const stepInputs = ({ shape }: Layout, batchSize: number, done: number, count: number) => {
+const stepInputs = (
+  { shape }: Layout,
+  batchSize: number,
+  done: number,
+  count: number,
+  config = paperOptimiser,
+) => {
   const steps = Array.from({ length: count }, (_, i) => done + i + 1)
-  const scalars = steps.map((t) => stepScalars(paperOptimiser, t))
-  const tokens = (seed: number) =>
+  const scalars = steps.map((t) => stepScalars(config, t))
+  const tokens = (seed: number, perStep = batchSize) =>
     Int32Array.from(
-      steps.flatMap((t) => Array.from(integers(stream(seed, "batch", t), batchSize, shape.modulus))),
+      steps.flatMap((t) => Array.from(integers(stream(seed, "batch", t), perStep, shape.modulus))),
     )
   return {
     a: tokens(1),
     b: tokens(2),
-    label: tokens(3),
+    label: tokens(3, batchSize * shape.tasks),
     stepSize: Float32Array.from(scalars, (s) => s.stepSize),
     decay: Float32Array.from(scalars, (s) => s.decay),
     denominatorScale: Float32Array.from(scalars, (s) => s.denominatorScale),
@@ -76,12 +82,49 @@ const freshState = (theta: Float32Array): State => ({
 
 const n = 16
 
-const train = (layout: Layout, state: State, done: number, count: number) =>
-  runScan(trainSteps(layout, paperOptimiser, n), {
+const train = (layout: Layout, state: State, done: number, count: number, config = paperOptimiser) =>
+  runScan(trainSteps(layout, config, n), {
     carry: state,
-    xs: stepInputs(layout, n, done, count),
+    xs: stepInputs(layout, n, done, count, config),
     constants: {},
   })
+
+const momentum: OptimizerConfig = { ...paperOptimiser, optimizer: "sgd", learningRate: 0.1 }
+
+/** What several read-out heads and another optimiser change. */
+const variants = (): ReadonlyArray<Case> => {
+  const layout = smallLayout(2, 3)
+  const theta = randomTheta(layout, 1)
+  const examples = randomExamples(layout, n, 2)
+  return [
+    {
+      name: "train-steps of three tasks by SGD",
+      tolerance: 2e-5,
+      outputs: train(layout, freshState(theta), 0, 5, momentum).pipe(
+        Effect.map(({ carry, ys }) => ({ ...carry, ...ys })),
+      ),
+    },
+    {
+      name: "evaluate of three tasks",
+      tolerance: 1e-5,
+      outputs: runScan(evaluateExamples(layout, n / 2), {
+        carry: {},
+        xs: examples,
+        constants: { theta },
+      }).pipe(Effect.map(({ ys }) => ys)),
+    },
+    {
+      name: "attention-gradient of all of three tasks",
+      tolerance: 1e-5,
+      outputs: run(attentionGradient(layout, n), { theta, ...examples }),
+    },
+    {
+      name: "attention-gradient of the second of three tasks",
+      tolerance: 1e-5,
+      outputs: run(attentionGradient(layout, n, 1), { theta, ...examples }),
+    },
+  ]
+}
 
 const modelPrograms = (layers: number): ReadonlyArray<Case> => {
   const layout = smallLayout(layers)
@@ -130,9 +173,11 @@ const modelPrograms = (layers: number): ReadonlyArray<Case> => {
   ]
 }
 
-const cases = [1, 2, 3].flatMap((layers) =>
-  modelPrograms(layers).map((program) => ({ ...program, name: `${program.name} at ${layers} layers` })),
-)
+const cases = [1, 2, 3]
+  .flatMap((layers) =>
+    modelPrograms(layers).map((program) => ({ ...program, name: `${program.name} at ${layers} layers` })),
+  )
+  .concat(variants())
 
 /** total' = total · factor + x; y = total' and the square of x. */
 const runningTotal = scan({

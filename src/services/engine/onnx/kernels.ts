@@ -4,7 +4,7 @@
  * To teach the tracer a new operation, add one entry here; its name is TensorFlow.js's kernel name.
  */
 import * as tf from "@tensorflow/tfjs"
-import { Gelu, Linear, layerNormEpsilon, Normalize } from "../../../model/kernels.ts"
+import { Gelu, InverseDeviation, Linear, layerNormEpsilon, Normalize } from "../../../model/kernels.ts"
 import { sizeOf } from "../../../model/Program.ts"
 import type { ElementType, Graph, Name } from "./graph.ts"
 
@@ -105,6 +105,19 @@ const oneHot = (graph: Graph, indices: Traced, depth: number): Traced => {
     ]),
   )
   return { name, shape: [...indices.shape, depth], dtype: "float32" }
+}
+
+/** One node gives both results; the graph holds it once. */
+const layerNormalization = (graph: Graph, x: Traced) => {
+  const axis = x.shape.length - 1
+  const ones = graph.constant("float32", [x.shape[axis]], new Float32Array(x.shape[axis]).fill(1))
+  const [normalized, , inverseDeviation] = graph.node(
+    "LayerNormalization",
+    [x.name, ones],
+    { axis, epsilon: { float: layerNormEpsilon } },
+    { outputs: 3 },
+  )
+  return { normalized, inverseDeviation }
 }
 
 export const kernels: Readonly<Record<string, Kernel>> = {
@@ -264,20 +277,12 @@ export const kernels: Readonly<Record<string, Kernel>> = {
     shape: [x.shape[0], w.shape[0]],
     dtype: "float32",
   }),
-  [Normalize]: (graph, { x }) => {
-    const width = x.shape[x.shape.length - 1]
-    const ones = graph.constant("float32", [width], new Float32Array(width).fill(1))
-    const [name, , inverse] = graph.node(
-      "LayerNormalization",
-      [x.name, ones],
-      { axis: x.shape.length - 1, epsilon: { float: layerNormEpsilon } },
-      { outputs: 3 },
-    )
-    return [
-      { ...x, name },
-      { ...x, name: inverse, shape: x.shape.with(x.shape.length - 1, 1) },
-    ]
-  },
+  [Normalize]: (graph, { x }) => ({ ...x, name: layerNormalization(graph, x).normalized }),
+  [InverseDeviation]: (graph, { x }) => ({
+    ...x,
+    name: layerNormalization(graph, x).inverseDeviation,
+    shape: x.shape.with(x.shape.length - 1, 1),
+  }),
   [Gelu]: (graph, { x }) => ({
     ...x,
     name: one(graph.node("Gelu", [x.name], {}, { domain: "com.microsoft" })),

@@ -1,0 +1,129 @@
+/**
+ * Computes single stages: in this thread one after the other, or on worker threads side by side. Knows neither keys
+ * nor records (`StageRunner` does) and no particular stage.
+ */
+import { Context, Effect, Layer, Schema, Semaphore } from "effect"
+import { ArtifactStore, type StoreError } from "../ArtifactStore.ts"
+import type { CodeFingerprint, FingerprintError } from "../CodeFingerprint.ts"
+import { Progress } from "../Progress.ts"
+import type { Stage } from "../Stage.ts"
+import { stageCode } from "../stageCode.ts"
+import { digestOf } from "../store/canonical.ts"
+import type { TensorEngine } from "../TensorEngine.ts"
+import { type Computed, computeStage } from "./computeStage.ts"
+import { makePool } from "./pool.ts"
+import type { Reply } from "./protocol.ts"
+import type { Thread } from "./thread.ts"
+
+/** A stage failed on a worker thread; `tag` and `message` are those of its own error. */
+export class StageFailure extends Schema.TaggedError<StageFailure>()("StageFailure", {
+  stage: Schema.String,
+  label: Schema.String,
+  tag: Schema.String,
+  message: Schema.String,
+}) {}
+
+/** What names a computation, outside of stage and input. */
+export interface Task {
+  /** Names the stage's cursor. */
+  readonly cursorKey: string
+  /** What progress calls it. */
+  readonly label: string
+}
+
+/** The encoded output that a worker replies, or its failure. A defect there is a defect here. */
+const interpret = (
+  reply: Reply,
+  stage: string,
+  label: string,
+): Effect.Effect<Computed<unknown>, StageFailure> => {
+  switch (reply._tag) {
+    case "Done":
+      return Effect.succeed(reply)
+    case "Failed":
+      return Effect.fail(new StageFailure({ stage, label, tag: reply.tag, message: reply.message }))
+    case "Died":
+      return Effect.die(Object.assign(new Error(reply.message), { stack: reply.stack }))
+  }
+}
+
+export class Executor extends Context.Service<
+  Executor,
+  {
+    /** Computes a stage once it is its turn, and shows it as running from then on. Turns go in the order of asking. */
+    readonly compute: <Input, Output, E, R>(
+      stage: Stage<Input, Output, E, R>,
+      input: Input,
+      task: Task,
+    ) => Effect.Effect<
+      Computed<Output>,
+      E | StoreError | StageFailure | FingerprintError | Schema.SchemaError,
+      R
+    >
+  }
+>()("grokscope/services/Executor") {
+  /** One stage at a time, in this thread and with the services of the caller. */
+  static readonly inProcess = Layer.effect(
+    Executor,
+    Effect.gen(function* () {
+      const store = yield* ArtifactStore
+      const progress = yield* Progress
+      const turn = yield* Semaphore.make(1)
+      return Executor.of({
+        compute: (stage, input, { cursorKey, label }) =>
+          computeStage(stage, input, cursorKey).pipe(
+            Effect.provideService(ArtifactStore, store),
+            (computation) => turn.withPermit(progress.running(label, computation)),
+          ),
+      })
+    }),
+  )
+
+  /**
+   * Up to `count` stages side by side, each on a worker thread with a tensor engine of `engineThreads` threads.
+   * The threads start when they are first needed. Interrupting a computation terminates its thread.
+   */
+  static readonly workers = ({
+    count,
+    engineThreads,
+  }: {
+    readonly count: number
+    readonly engineThreads: number
+  }) =>
+    Layer.effect(
+      Executor,
+      Effect.gen(function* () {
+        const services = yield* Effect.context<CodeFingerprint | TensorEngine | Progress>()
+        const progress = yield* Progress
+        const { root } = yield* ArtifactStore
+        const { withThread } = yield* makePool(count, { store: root, engineThreads })
+        return Executor.of({
+          compute: Effect.fn("Executor.compute")(function* (stage, input, { cursorKey, label }) {
+            const { name, module } = stage
+            const request = Effect.fnUntraced(function* (thread: Thread) {
+              const code = digestOf(yield* stageCode(stage))
+              const encoded = yield* Schema.encodeEffect(stage.input)(input)
+              const reply = yield* thread.request({ module, stage: name, code, input: encoded, cursorKey })
+              return yield* interpret(reply, name, label)
+            })
+            const { output, seconds } = yield* withThread((thread) =>
+              progress.running(label, request(thread)),
+            ).pipe(
+              Effect.provideContext(services),
+              Effect.catchTag("ThreadEnded", ({ _tag: tag, message }) =>
+                Effect.fail(
+                  new StageFailure({
+                    stage: name,
+                    label,
+                    tag,
+                    message: `${label}: ${message}; run the same command again to go on`,
+                  }),
+                ),
+              ),
+            )
+            return { output: yield* Schema.decodeUnknownEffect(stage.output)(output), seconds }
+          }),
+        })
+      }),
+    )
+}
