@@ -8,9 +8,9 @@
  */
 import { parseArgs } from "node:util"
 import { Clock, Console, Effect, Layer } from "effect"
-import { stepScalars } from "../src/model/adamw.ts"
 import { initialParameters } from "../src/model/initialise.ts"
 import { makeLayout } from "../src/model/layout.ts"
+import { stepScalars } from "../src/model/optimizer.ts"
 import { trainSteps } from "../src/model/programs.ts"
 import { integers, stream } from "../src/numerics/random.ts"
 import { paper } from "../src/pipelines/single.ts"
@@ -26,7 +26,7 @@ const { values } = parseArgs({
 const threads = Number(values.threads)
 const blocks = Math.ceil(Number(values.steps) / BLOCK)
 
-const layout = makeLayout({ modulus: paper.data.modulus, ...paper.model })
+const layout = makeLayout({ modulus: paper.data.modulus, tasks: 1, ...paper.model })
 const { batchSize } = paper.train
 
 const inputs = (block: number) => {

@@ -1,8 +1,7 @@
 /** `export-twin`: writes the first steps of a training for replay in stock PyTorch, with a check of the coupling. */
 import { Console, Effect, FileSystem, Option, Path, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { initialParameters } from "../model/initialise.ts"
-import { type Layout, makeLayout, namedParameters, thetaAttn } from "../model/layout.ts"
+import { type Layout, namedParameters, thetaAttn } from "../model/layout.ts"
 import { perturbationEnergies, probeCentroids, trainSteps } from "../model/programs.ts"
 import { norm } from "../numerics/gram.ts"
 import { stream } from "../numerics/random.ts"
@@ -19,7 +18,8 @@ import { commitFile, makeDirectories } from "../services/store/files.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
 import { randomDirection } from "../stages/directions.ts"
 import { concatenate, draw, type Examples, loadPairs } from "../stages/pairs.ts"
-import { stepInputs, TrainInput } from "../stages/train.ts"
+import { TrainInput } from "../stages/train.ts"
+import { initialState, layoutOf, stepInputs, type TrainConfig } from "../stages/training.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { runnerLayer, scale, set, store, threads } from "./options.ts"
 import { override } from "./overrides.ts"
@@ -34,6 +34,16 @@ const Stored = Schema.Struct({ input: TrainInput })
 /** What two stored trainings share if their first steps are the same. */
 const trajectoryOf = ({ train: { maxSteps: _, stop: __, ...train }, ...rest }: TrainInput) =>
   digestOf({ ...rest, train })
+
+/** Fails for a training that stock PyTorch would not replay as `check_twin.py` does. */
+const checkReplayable = (tasks: number, { optimizer, schedule }: TrainConfig) =>
+  tasks === 1 && optimizer === "adamw" && schedule.kind === "constant"
+    ? Effect.void
+    : Effect.fail(
+        new BadInput({
+          message: `export-twin: only a training of one operation by adamw at a constant learning rate can be exported, not one of ${tasks} by ${optimizer} at a ${schedule.kind} one`,
+        }),
+      )
 
 /**
  * Checks what `--run` stands for (a pipeline's training, or a stored one by its key or its trajectory's digest)
@@ -52,6 +62,7 @@ const trainingOf = Effect.fn("trainingOf")(function* (
   if (names.includes(name)) {
     const config = yield* override(SingleConfig, configOf(scale), set)
     const { model, train, seed } = config
+    yield* checkReplayable(1, train)
     return Effect.map(evaluator()(single(config).data), (data) => ({ data, model, train, seed }))
   }
   if (set.length > 0) {
@@ -68,7 +79,11 @@ const trainingOf = Effect.fn("trainingOf")(function* (
   const inputs = stored.flatMap(({ preimage }) =>
     Option.toArray(Option.map(Schema.decodeUnknownOption(Stored)(preimage), ({ input }) => input)),
   )
-  if (new Set(inputs.map(trajectoryOf)).size === 1) return Effect.succeed(inputs[0])
+  if (new Set(inputs.map(trajectoryOf)).size === 1) {
+    const [training] = inputs
+    yield* checkReplayable(training.data.operations.length, training.train)
+    return Effect.succeed(training)
+  }
   return yield* new BadInput({
     message: `--run ${name}: neither a pipeline nor the digest of one stored training${suggest(name, names)}`,
   })
@@ -130,14 +145,13 @@ const replay = Effect.fn("replay")(function* (training: TrainInput, steps: numbe
   const { data, model, train, seed } = training
   const engine = yield* TensorEngine
   const progress = yield* Progress
-  const layout = makeLayout({ modulus: data.modulus, ...model })
+  const layout = layoutOf(data, model)
   const pairs = yield* loadPairs(data)
-  const initial = initialParameters(layout, seed)
+  const initial = initialState(layout, seed)
   const program = yield* engine.compileScan(trainSteps(layout, train, train.batchSize))
   const blocks: Array<Examples> = []
   const losses: Array<number> = []
-  const zeros: Float32Array = new Float32Array(layout.size)
-  let state = { theta: initial, first: zeros, second: zeros }
+  let state = initial
   while (losses.length < steps) {
     const count = Math.min(train.evaluateEvery, steps - losses.length)
     const xs = stepInputs(pairs, training, losses.length + 1, count)
@@ -147,7 +161,7 @@ const replay = Effect.fn("replay")(function* (training: TrainInput, steps: numbe
     losses.push(...ys.loss)
     yield* progress.step({ done: losses.length, total: steps, unit: "step" })
   }
-  return { layout, pairs, initial, batches: concatenate(blocks), losses, theta: state.theta }
+  return { layout, pairs, initial: initial.theta, batches: concatenate(blocks), losses, theta: state.theta }
 })
 
 export const exportTwin = Command.make(

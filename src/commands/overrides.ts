@@ -1,5 +1,5 @@
 /** `--set train.learningRate=3e-4`: changes of single fields of a configuration, checked by its Schema. */
-import { Effect, Predicate, Schema, SchemaIssue } from "effect"
+import { Effect, Predicate, Schema, SchemaAST, SchemaIssue } from "effect"
 import { BadInput, suggest } from "./BadInput.ts"
 
 type Tree = Readonly<Record<string, unknown>>
@@ -11,6 +11,16 @@ const leaves = (tree: Tree, prefix = ""): ReadonlyArray<string> =>
   Object.entries(tree).flatMap(([key, value]) =>
     isTree(value) ? leaves(value, `${prefix}${key}.`) : [`${prefix}${key}`],
   )
+
+/** Dotted names of all fields that a configuration can have, those of every alternative of a union among them. */
+const fieldsOf = (ast: SchemaAST.AST, path: ReadonlyArray<string> = []): ReadonlyArray<string> => {
+  const groups = (SchemaAST.isUnion(ast) ? ast.types : [ast]).filter(SchemaAST.isObjects)
+  if (groups.length === 0) return [path.join(".")]
+  const fields = groups.flatMap(({ propertySignatures }) =>
+    propertySignatures.flatMap(({ name, type }) => fieldsOf(type, [...path, String(name)])),
+  )
+  return [...new Set(fields)]
+}
 
 /** Dotted names of the leaves in which two trees of the same form differ. */
 export const changedFields = (from: Tree, to: Tree): ReadonlyArray<string> =>
@@ -24,8 +34,9 @@ const replace = (tree: Tree, [key, ...rest]: ReadonlyArray<string>, value: unkno
   return { ...tree, [key]: rest.length === 0 || !isTree(below) ? value : replace(below, rest, value) }
 }
 
-/** Numbers, booleans and null as in JSON; anything else is text. */
-const parse = (text: string): unknown => {
+/** Numbers, booleans and null as in JSON; anything else is text, and so is everything where there was text before. */
+const parse = (text: string, before: unknown): unknown => {
+  if (typeof before === "string") return text
   try {
     return JSON.parse(text)
   } catch {
@@ -49,7 +60,7 @@ export const override = Effect.fn("override")(function* <T extends Tree>(
   settings: ReadonlyArray<string>,
 ) {
   let changed: Tree = base
-  const valid = leaves(base)
+  const valid = fieldsOf(schema.ast)
   for (const setting of settings) {
     const [field, ...value] = setting.split("=")
     if (value.length === 0) {
@@ -62,14 +73,15 @@ export const override = Effect.fn("override")(function* <T extends Tree>(
         message: `--set ${setting}: unknown field ${field}${suggest(field, related(field, valid))}`,
       })
     }
-    changed = replace(changed, field.split("."), parse(value.join("=")))
+    const path = field.split(".")
+    changed = replace(changed, path, parse(value.join("="), lookUp(changed, path)))
   }
   return yield* Schema.decodeUnknownEffect(schema, { onExcessProperty: "error" })(changed).pipe(
     Effect.mapError(({ issue }) => {
       const [{ path = [], message }] = formatIssue(issue).issues
       const field = path.map(String).join(".")
       const given = JSON.stringify(lookUp(changed, path.map(String)))
-      const got = message.includes(", got ") ? "" : `, got ${given}`
+      const got = message.includes(", got ") || given === undefined ? "" : `, got ${given}`
       return new BadInput({ message: `--set ${field}: ${message}${got}` })
     }),
   )

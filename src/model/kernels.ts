@@ -1,13 +1,18 @@
 /**
- * The three fused operations that the model adds to TensorFlow.js's own, with their gradients.
+ * The fused operations that the model adds to TensorFlow.js's own, with their gradients.
  *
  * An engine either has a kernel of that name (the tracer maps each onto one fused ONNX operator) or registers
  * the composed form given here (`composedKernels`), which is also the reference that tests compare with.
+ *
+ * Gradients can be differentiated again, for the exact perturbation energy (`centroids.ts`) is a second derivative.
+ * That is why they save inputs only and compute outputs anew, which a tracer folds into one node: TensorFlow.js
+ * records its copy of a saved output before the operation that makes it, and so derivatives through it get lost.
  */
 import * as tf from "@tensorflow/tfjs"
 
 export const Linear = "GrokscopeLinear"
 export const Normalize = "GrokscopeNormalize"
+export const InverseDeviation = "GrokscopeInverseDeviation"
 export const Gelu = "GrokscopeGelu"
 
 const EPSILON = 1e-5
@@ -26,8 +31,26 @@ export const linear = (x: tf.Tensor, w: tf.Tensor, b: tf.Tensor): tf.Tensor =>
 /** `(x - mean) / sqrt(variance + 1e-5)` over the last axis: LayerNorm without its affine part. x [n, d]. */
 export const normalize = (x: tf.Tensor): tf.Tensor => single(tf.engine().runKernel(Normalize, { x }))
 
+/** `1 / sqrt(variance + 1e-5)` over the last axis, the scale of {@link normalize}. x [..., d] -> [..., 1]. */
+export const inverseDeviation = (x: tf.Tensor): tf.Tensor =>
+  single(tf.engine().runKernel(InverseDeviation, { x }))
+
 /** Exact GELU, `x · Φ(x)` (Hendrycks & Gimpel 2016, the erf form). */
 export const gelu = (x: tf.Tensor): tf.Tensor => single(tf.engine().runKernel(Gelu, { x }))
+
+/** `1 / (1 + exp(−x))`: TensorFlow.js's own, whose gradient saves its output. */
+export const sigmoid = (x: tf.Tensor): tf.Tensor =>
+  tf.customGrad((z, save) => {
+    if (!(z instanceof tf.Tensor) || typeof save !== "function") throw new Error("sigmoid takes one tensor")
+    save([z])
+    return {
+      value: tf.sigmoid(z),
+      gradFunc: (dys, [saved]) => {
+        const y = sigmoid(saved)
+        return tf.mul(single(dys), tf.mul(y, tf.sub(1, y)))
+      },
+    }
+  })(x)
 
 tf.registerGradient({
   kernelName: Linear,
@@ -42,15 +65,32 @@ tf.registerGradient({
   },
 })
 
+/** With y = normalize(x) and r = inverseDeviation(x): r (dy − mean dy − y mean(dy y)). */
 tf.registerGradient({
   kernelName: Normalize,
-  outputsToSave: [true, true],
-  gradFunc: (dys, [y, inverseDeviation]) => {
+  inputsToSave: ["x"],
+  gradFunc: (dys, [x]) => {
     const dy = single(dys)
     return {
       x: () => {
+        const y = normalize(x)
         const along = tf.mul(y, tf.mean(tf.mul(dy, y), -1, true))
-        return tf.mul(inverseDeviation, tf.sub(tf.sub(dy, tf.mean(dy, -1, true)), along))
+        return tf.mul(inverseDeviation(x), tf.sub(tf.sub(dy, tf.mean(dy, -1, true)), along))
+      },
+    }
+  },
+})
+
+/** −r² y dr / d. */
+tf.registerGradient({
+  kernelName: InverseDeviation,
+  inputsToSave: ["x"],
+  gradFunc: (dys, [x]) => {
+    const dr = single(dys)
+    return {
+      x: () => {
+        const scale = tf.mul(tf.square(inverseDeviation(x)), -1 / x.shape[x.shape.length - 1])
+        return tf.mul(tf.mul(dr, scale), normalize(x))
       },
     }
   },
@@ -72,16 +112,21 @@ const geluDerivative = (x: tf.Tensor): tf.Tensor => {
   return tf.add(cdf, tf.mul(x, pdf))
 }
 
-/** The three operations in terms of TensorFlow.js's own; Normalize returns `[y, 1 / deviation]`. */
+const composedInverseDeviation = (centred: tf.Tensor): tf.Tensor =>
+  tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), EPSILON))
+
+const centre = (x: tf.Tensor): tf.Tensor => tf.sub(x, tf.mean(x, -1, true))
+
+/** The operations in terms of TensorFlow.js's own; each has one result. */
 export const composedKernels: Readonly<
   Record<string, (inputs: Record<string, tf.Tensor>) => ReadonlyArray<tf.Tensor>>
 > = {
   [Linear]: ({ x, w, b }) => [tf.add(tf.matMul(x, w, false, true), b)],
   [Normalize]: ({ x }) => {
-    const centred = tf.sub(x, tf.mean(x, -1, true))
-    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), EPSILON))
-    return [tf.mul(centred, inverse), inverse]
+    const centred = centre(x)
+    return [tf.mul(centred, composedInverseDeviation(centred))]
   },
+  [InverseDeviation]: ({ x }) => [composedInverseDeviation(centre(x))],
   [Gelu]: ({ x }) => [tf.mul(x, tf.add(tf.mul(tf.erf(tf.mul(x, SQRT_HALF)), 0.5), 0.5))],
 }
 

@@ -8,10 +8,13 @@
 import * as tf from "@tensorflow/tfjs"
 import { sizeOf } from "./Program.ts"
 
-/** Sizes of a model. The paper's: modulus 97, width 128, heads 4, feedForward 256, layers 2. */
+/** Sizes of a model. The paper's: modulus 97, one task or four, width 128, heads 4, feedForward 256, layers 2. */
 export interface ModelShape {
   readonly modulus: number
+  /** Read-out heads, one for each operation that the model is trained on. */
+  readonly tasks: number
   readonly width: number
+  /** Attention heads of a layer. */
   readonly heads: number
   readonly feedForward: number
   readonly layers: number
@@ -33,7 +36,7 @@ export interface Parameter {
 export interface Layout {
   readonly shape: ModelShape
   readonly parameters: ReadonlyArray<Parameter>
-  /** Length of the flat vector; 290,401 for the paper's model. */
+  /** Length of the flat vector; 290,401 for the paper's model of one task, 327,940 for that of four. */
   readonly size: number
   /** Length of θ_attn; 131,072 for the paper's model. */
   readonly attentionSize: number
@@ -71,8 +74,9 @@ const layerRest = (d: number, f: number, prefix: string): ReadonlyArray<Declarat
 
 export const layerPrefix = (layer: number): string => `encoder.layers.${layer}`
 
+/** The layout of a model. The read-out heads of all tasks are stacked: rows task·p … task·p + p − 1 of `head`. */
 export const makeLayout = (shape: ModelShape): Layout => {
-  const { modulus: p, width: d, feedForward: f } = shape
+  const { modulus: p, tasks, width: d, feedForward: f } = shape
   const prefixes = Array.from({ length: shape.layers }, (_, layer) => layerPrefix(layer))
   const attention = prefixes.flatMap((prefix) => attentionWeights(d, prefix))
   const rest: ReadonlyArray<Declaration> = [
@@ -81,8 +85,8 @@ export const makeLayout = (shape: ModelShape): Layout => {
     ...prefixes.flatMap((prefix) => layerRest(d, f, prefix)),
     ["ln.weight", [d], constant(1)],
     ["ln.bias", [d], constant(0)],
-    ["head.weight", [p, d], uniform(1 / Math.sqrt(d))],
-    ["head.bias", [p], uniform(1 / Math.sqrt(d))],
+    ["head.weight", [tasks * p, d], uniform(1 / Math.sqrt(d))],
+    ["head.bias", [tasks * p], uniform(1 / Math.sqrt(d))],
   ]
   let offset = 0
   const parameters = [...attention, ...rest].map(([name, shape, initialiser]) => {

@@ -12,7 +12,7 @@
  * - a norm's affine part moves into the projection that follows it: (x̂∘γ + β)Wᵀ + b = x̂(W∘γ)ᵀ + (Wβ + b).
  */
 import * as tf from "@tensorflow/tfjs"
-import { gelu, linear, normalize } from "./kernels.ts"
+import { gelu, linear, normalize, sigmoid } from "./kernels.ts"
 import { type Layout, layerPrefix, type ModelShape, type Parameters } from "./layout.ts"
 
 /** What attention at one layer works on; n examples, d wide, m ∈ {1, 2} query positions. */
@@ -36,7 +36,7 @@ export const attend = (
   const m = queries.shape[0] / n
   const byHead = (x: tf.Tensor, ...leading: Array<number>) => tf.reshape(x, [...leading, n, heads, d / heads])
   const scores = tf.sum(tf.mul(byHead(queries, m), byHead(keyDifference)), -1, true)
-  const weight = tf.sigmoid(tf.mul(scores, 1 / Math.sqrt(d / heads)))
+  const weight = sigmoid(tf.mul(scores, 1 / Math.sqrt(d / heads)))
   const mixed = tf.add(tf.mul(weight, byHead(tf.sub(v0, v1))), byHead(v1))
   return tf.reshape(mixed, [m * n, d])
 }

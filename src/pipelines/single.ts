@@ -3,25 +3,29 @@
  * gradients, couple to the centroids while the network groks (experiment.md §1–5).
  */
 import { Schema } from "effect"
+import { operations } from "../numerics/modular.ts"
 import { CaptureConfig, captureGradients } from "../stages/captureGradients.ts"
 import { Count, ModelConfig, ProbeConfig, Seed } from "../stages/contracts.ts"
 import { MOST_DRAWS } from "../stages/directions.ts"
-import { DataConfig, generateData } from "../stages/generateData.ts"
-import { measureCoupling } from "../stages/measureCoupling.ts"
-import { measureNull } from "../stages/measureNull.ts"
-import { rollingSvd, SvdConfig } from "../stages/rollingSvd.ts"
-import { TrainConfig, train } from "../stages/train.ts"
+import { DataConfig, generateData, problemOf } from "../stages/generateData.ts"
+import { SvdConfig } from "../stages/rollingSvd.ts"
+import { train } from "../stages/train.ts"
+import { TrainConfig } from "../stages/training.ts"
+import { couplingOf, nullOf, sedOf, type Trained } from "./coupling.ts"
 import { type Node, node } from "./Node.ts"
 
-const { window, rank, points } = SvdConfig.fields
+const { modulus, trainFraction, labels } = DataConfig.fields
+const { window, rank, points, every } = SvdConfig.fields
 
 export const SingleConfig = Schema.Struct({
   seed: Seed,
-  data: DataConfig,
+  data: Schema.Struct({ operation: Schema.Literals(operations), modulus, trainFraction, labels }).check(
+    Schema.makeFilter(({ operation, ...data }) => problemOf({ ...data, operations: [operation] })),
+  ),
   model: ModelConfig,
   train: TrainConfig,
   capture: CaptureConfig,
-  svd: Schema.Struct({ window, rank, points }).check(
+  svd: Schema.Struct({ window, rank, points, every }).check(
     Schema.makeFilter(({ window, rank }) =>
       rank <= window ? true : { path: ["rank"], issue: `Expected at most svd.window ${window}, got ${rank}` },
     ),
@@ -36,9 +40,11 @@ export type SingleConfig = typeof SingleConfig.Type
 /** The paper's sizes and hyper-parameters. */
 export const paper: SingleConfig = {
   seed: 42,
-  data: { operation: "add", modulus: 97, trainFraction: 0.5 },
+  data: { operation: "add", modulus: 97, trainFraction: 0.5, labels: "true" },
   model: { width: 128, heads: 4, feedForward: 256, layers: 2 },
   train: {
+    optimizer: "adamw",
+    schedule: { kind: "constant" },
     learningRate: 1e-3,
     beta1: 0.9,
     beta2: 0.98,
@@ -50,53 +56,49 @@ export const paper: SingleConfig = {
     evaluateEvery: 25,
     stop: { accuracy: 0.98, count: 20, consecutive: false },
   },
-  capture: { batch: "mixed", batchSize: 512 },
-  svd: { window: 20, rank: 3, points: 40 },
-  probe: { probes: 1024, epsilon: 0.005, draws: 20 },
+  capture: { batch: "mixed", batchSize: 512, task: null, stride: 1 },
+  svd: { window: 20, rank: 3, points: 40, every: 1 },
+  probe: { probes: 1024, epsilon: 0.005, centroid: "correct-logit", from: "table", task: 0, draws: 20 },
 }
 
 /** Everything small: checks that the machinery runs, says nothing about grokking. */
 export const smoke: SingleConfig = {
   ...paper,
-  data: { operation: "add", modulus: 23, trainFraction: 0.5 },
+  data: { operation: "add", modulus: 23, trainFraction: 0.5, labels: "true" },
   model: { width: 32, heads: 4, feedForward: 64, layers: 2 },
   train: { ...paper.train, batchSize: 128, maxSteps: 1000 },
-  capture: { batch: "mixed", batchSize: 128 },
-  svd: { window: 20, rank: 3, points: 10 },
-  probe: { probes: 128, epsilon: 0.005, draws: 20 },
+  capture: { ...paper.capture, batchSize: 128 },
+  svd: { ...paper.svd, points: 10 },
+  probe: { ...paper.probe, probes: 128 },
 }
 
 const kinds = ["update", "gradient"] as const
 const directions = ["forward", "backward"] as const
 
-export const single = ({
-  seed,
-  data: dataConfig,
-  model,
-  train: trainConfig,
-  capture,
-  svd,
-  probe,
-}: SingleConfig) => {
-  const data = node(generateData, { ...dataConfig, seed })
-  const run = node(train, { data, model, train: trainConfig, seed })
-  const gradients = node(captureGradients, { data, run, capture, seed })
+/** @param name tells it from others in the progress of a larger pipeline */
+export const single = (config: SingleConfig, name = "") => {
+  const { seed, data: dataConfig, model, train: trainConfig, capture, svd, probe } = config
+  const { operation, ...splitting } = dataConfig
   const { draws, ...probing } = probe
-  const reference = node(measureNull, { data, run, probe: probing, points: svd.points, draws, seed })
+  const data = node(generateData, { operations: [operation], ...splitting, seed }, name)
+  const run = node(train, { data, model, train: trainConfig, seed }, name)
+  const trained: Trained = { name, seed, data, run }
+  const gradients = node(captureGradients, { data, run, capture, seed }, name)
+  const reference = nullOf(trained, probing, { points: svd.points, every: svd.every, draws })
   const couplings = kinds.flatMap((kind) => {
-    const rows = kind === "update" ? { kind, run } : { kind, run, gradients }
+    const rows = kind === "update" ? { kind, run, stride: 1 } : { kind, run, gradients }
     return directions.map((direction) => {
-      const qualifier = `${kind} ${direction}`
-      const sed = node(rollingSvd, { rows, svd: { ...svd, direction } }, qualifier)
-      const input = { data, rows, directions: sed, null: reference, seed }
-      return { kind, direction, coupling: node(measureCoupling, input, qualifier) }
+      const sed = sedOf(trained, rows, { ...svd, direction }, `${kind} ${direction}`)
+      const coupling = couplingOf(trained, rows, sed, reference, `${kind} ${direction}`)
+      return { kind, direction, rows, sed, coupling }
     })
   })
-  return { data, run, couplings }
+  return { ...trained, config, gradients, reference, couplings }
 }
+export type Single = ReturnType<typeof single>
 
 /** The nodes whose outputs a run of the pipeline ends with. */
-export const targets = ({ run, couplings }: ReturnType<typeof single>): ReadonlyArray<Node<unknown>> => [
+export const targets = ({ run, couplings }: Single): ReadonlyArray<Node<unknown>> => [
   run,
   ...couplings.map(({ coupling }) => coupling),
 ]

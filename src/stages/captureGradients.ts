@@ -1,6 +1,6 @@
 /**
- * Stage `capture-gradients`: at every checkpoint, the unclipped gradient of the mean cross-entropy with respect
- * to θ_attn on one batch that is fixed for the run (experiment.md §4, "Gradient SED").
+ * Stage `capture-gradients`: at every stride-th checkpoint, the unclipped gradient of the loss with respect to θ_attn
+ * (experiment.md §4, "Gradient SED"): of the mean cross-entropy of one task, or of its sum over all tasks.
  */
 import { Effect, Schema } from "effect"
 import { attentionGradient } from "../model/programs.ts"
@@ -9,17 +9,54 @@ import { f32Tensor, putTensors } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
-import { CapturedGradients, Count, Dataset, Seed, TrainedRun } from "./contracts.ts"
-import { draw, loadPairs } from "./pairs.ts"
+import { CapturedGradients, Count, Dataset, ProbeConfig, Seed, Stride, TrainedRun } from "./contracts.ts"
+import { batchOfStep, draw, type Examples, loadPairs, type Pairs } from "./pairs.ts"
 import { openTrajectory } from "./trajectory.ts"
 
 export const CaptureConfig = Schema.Struct({
-  /** Where the batch is drawn from: `mixed` is the whole table, train and test (the published code). */
-  batch: Schema.Literals(["mixed", "train"]),
+  /**
+   * `mixed`: one fixed batch from the whole table, train and test (the published code); `train`: one from the training
+   * pairs. `train-full`: all training pairs. `step`: at the checkpoint of step t the minibatch of step t + 1, whose
+   * gradient moves θ_t.
+   */
+  batch: Schema.Literals(["mixed", "train", "train-full", "step"]),
+  /** Pairs of a batch. `train-full` has its own; `step` is the minibatch only where this is the training's. */
   batchSize: Count(65_536),
+  /** Whose own loss, a place in the data set's `operations`; null is the loss that is trained on, summed over tasks. */
+  task: Schema.NullOr(ProbeConfig.fields.task),
+  /** Checkpoints from one captured gradient to the next. */
+  stride: Stride,
 })
+export type CaptureConfig = typeof CaptureConfig.Type
 
-const Input = Schema.Struct({ data: Dataset, run: TrainedRun, capture: CaptureConfig, seed: Seed })
+const Input = Schema.Struct({ data: Dataset, run: TrainedRun, capture: CaptureConfig, seed: Seed }).check(
+  Schema.makeFilter(({ data, capture: { task } }) =>
+    task === null || task < data.operations.length
+      ? true
+      : {
+          path: ["capture", "task"],
+          issue: `Expected a task below ${data.operations.length} or null, got ${task}`,
+        },
+  ),
+)
+
+/** The batch at the checkpoint of a training step. Each task has a fixed batch of its own (experiment.md §4). */
+const batchAt = (pairs: Pairs, { batch, batchSize, task }: CaptureConfig, seed: number) => {
+  const fixed = (from: Examples) => {
+    const drawn = draw(from, stream(seed, "capture", task === null ? 0 : task + 1), batchSize)
+    return () => drawn
+  }
+  switch (batch) {
+    case "mixed":
+      return fixed(pairs.all)
+    case "train":
+      return fixed(pairs.train)
+    case "train-full":
+      return () => pairs.train
+    case "step":
+      return (step: number) => batchOfStep(pairs, seed, step + 1, batchSize)
+  }
+}
 
 export const captureGradients = stage({
   name: "capture-gradients",
@@ -35,20 +72,27 @@ export const captureGradients = stage({
         const progress = yield* Progress
         const { layout, steps, theta } = yield* openTrajectory(run)
         const pairs = yield* loadPairs(data)
-        const source = capture.batch === "mixed" ? pairs.all : pairs.train
-        const batch = draw(source, stream(seed, "capture"), capture.batchSize)
-        const program = yield* engine.compile(attentionGradient(layout, capture.batchSize))
-        const gradients = new Float32Array(steps.length * layout.attentionSize)
-        const losses = new Float32Array(steps.length)
-        for (const i of steps.keys()) {
-          const { loss, gradient } = yield* program.run({ theta: yield* theta(i), ...batch })
-          gradients.set(gradient, i * layout.attentionSize)
-          losses.set(loss, i)
-          yield* progress.step({ done: i + 1, total: steps.length, unit: "checkpoint" })
+        const batchOf = batchAt(pairs, capture, seed)
+        const batchSize = capture.batch === "train-full" ? data.trainCount : capture.batchSize
+        const program = yield* engine.compile(attentionGradient(layout, batchSize, capture.task ?? undefined))
+        const { stride } = capture
+        const count = Math.floor((steps.length - 1) / stride) + 1
+        const gradients = new Float32Array(count * layout.attentionSize)
+        const losses = new Float32Array(count)
+        for (let r = 0; r < count; r++) {
+          const checkpoint = r * stride
+          const { loss, gradient } = yield* program.run({
+            theta: yield* theta(checkpoint),
+            ...batchOf(steps[checkpoint]),
+          })
+          gradients.set(gradient, r * layout.attentionSize)
+          losses.set(loss, r)
+          yield* progress.step({ done: r + 1, total: count, unit: "gradient" })
         }
         return {
+          stride,
           gradients: yield* putTensors({
-            gradients: f32Tensor(gradients, [steps.length, layout.attentionSize]),
+            gradients: f32Tensor(gradients, [count, layout.attentionSize]),
             loss: f32Tensor(losses),
           }),
         }

@@ -3,6 +3,7 @@
  * how one stage computes changes the code fingerprint of that stage and of no other.
  */
 import { Schema } from "effect"
+import { operations } from "../numerics/modular.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
 
 /** An integer from 1 to `maximum`; every size has a maximum, so that a slip of the finger is an error at once. */
@@ -11,9 +12,21 @@ export const Count = (maximum: number) => Schema.Int.check(Schema.isBetween({ mi
 /** A run's seed: every random stream is keyed by it. */
 export const Seed = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }))
 
+/** What a model is trained on, one head for each; a task is a place in this list. */
+export const Operations = Schema.NonEmptyArray(Schema.Literals(operations))
+export type Operations = typeof Operations.Type
+
+/** `true` labels, or `shuffled`: permuted over all pairs, so that there is nothing to generalise. */
+export const Labels = Schema.Literals(["true", "shuffled"])
+
 /** The data set of a run. */
 export const Dataset = Schema.Struct({
-  /** Parquet, a-major: `a`, `b`, `label` int; `order` the pair's place in the shuffle; `train` bool. */
+  operations: Operations,
+  labels: Labels,
+  /**
+   * Parquet, a-major: `a`, `b` int; a column of labels for each operation, named by `labelColumns` of pairs.ts;
+   * `order` the pair's place in the shuffle; `train` bool.
+   */
   pairs: ArtifactRef,
   modulus: Schema.Int,
   pairCount: Schema.Int,
@@ -39,16 +52,9 @@ const Step = Schema.NullOr(Schema.Int)
 /** The checkpoints of a trajectory, in order. `theta` [size] float32 is the flat parameter vector. */
 export const Trajectory = Schema.Array(Schema.Struct({ step: Schema.Int, theta: ArtifactRef }))
 
-export const TrainedRun = Schema.Struct({
-  model: Schema.Struct({ modulus: Schema.Int, ...ModelConfig.fields }),
-  /** JSON, a `Trajectory`. */
-  trajectory: ArtifactRef,
-  checkpoints: Schema.Int,
-  /** Parquet, a row per checkpoint: step, losses and accuracies on all training and all test pairs. */
-  curve: ArtifactRef,
-  /** Parquet, a row per step: loss of its batch, gradient norm before clipping. */
-  losses: ArtifactRef,
-  /** First step with test accuracy ≥ 0.5. */
+/** When a run grokked, under each definition of experiment.md §3, and how it ended. */
+export const Outcome = Schema.Struct({
+  /** First step with test accuracy ≥ 0.5. Accuracies are those of the worst task: with several, every task's. */
   firstHalf: Step,
   /** First step with test accuracy ≥ the stop rule's. */
   firstThreshold: Step,
@@ -57,22 +63,59 @@ export const TrainedRun = Schema.Struct({
   finalTestAccuracy: Schema.Finite,
   finalTrainAccuracy: Schema.Finite,
 })
+export type Outcome = typeof Outcome.Type
+
+export const TrainedRun = Schema.Struct({
+  /** The model's sizes; `modulus` and `tasks` (its number of heads) are those of its data set. */
+  model: Schema.Struct({ modulus: Schema.Int, tasks: Schema.Int, ...ModelConfig.fields }),
+  /** JSON, a `Trajectory`. */
+  trajectory: ArtifactRef,
+  checkpoints: Schema.Int,
+  /**
+   * Parquet, a row per checkpoint: step, losses (summed over tasks) and accuracies (of the worst task) on all training
+   * and all test pairs; `testAccuracy_<operation>` too where there are several.
+   */
+  curve: ArtifactRef,
+  /** Parquet, a row per step: loss of its batch, gradient norm before clipping. */
+  losses: ArtifactRef,
+  ...Outcome.fields,
+})
 export type TrainedRun = typeof TrainedRun.Type
 
-/** safetensors: `gradients` [checkpoints, attentionSize] and `loss` [checkpoints], float32. */
-export const CapturedGradients = Schema.Struct({ gradients: ArtifactRef })
+export const CapturedGradients = Schema.Struct({
+  /** Checkpoints from one captured gradient to the next: those at 0, stride, 2·stride, … were captured. */
+  stride: Schema.Int,
+  /** safetensors: `gradients` [captured, attentionSize] and `loss` [captured], float32. */
+  gradients: ArtifactRef,
+})
+export type CapturedGradients = typeof CapturedGradients.Type
+
+/** Checkpoints from one row, gradient or measurement point to the next. */
+export const Stride = Count(10_000)
 
 /** Where the rows of a rolling SVD come from; `rows.ts` says what they are. */
 export const RowSource = Schema.Union([
-  Schema.Struct({ kind: Schema.tag("update"), run: TrainedRun }),
+  Schema.Struct({ kind: Schema.tag("update"), run: TrainedRun, stride: Stride }),
   Schema.Struct({ kind: Schema.tag("gradient"), run: TrainedRun, gradients: CapturedGradients }),
+  Schema.Struct({
+    kind: Schema.tag("noisy-gradient"),
+    run: TrainedRun,
+    /** What noise is added to. */
+    gradients: CapturedGradients,
+    /** Captured on all training pairs and on each step's minibatch: their difference is the minibatch noise. */
+    full: CapturedGradients,
+    step: CapturedGradients,
+    /** Variance of the added noise in units of the minibatch noise's. */
+    multiple: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1e6 })),
+    seed: Seed,
+  }),
 ])
 export type RowSource = typeof RowSource.Type
 
 export const RollingSvd = Schema.Struct({
   /** K: directions at each point whose window has at least K rows. */
   rank: Schema.Int,
-  /** Parquet, a row per point: checkpoint, step, first and count of the window's rows, σ₁…σ₁₀, energy shares. */
+  /** Parquet, a row per point: checkpoint, step, number of the window's first row, rows, σ₁…σ₁₀, energy shares. */
   spectrum: ArtifactRef,
   /** safetensors, per point i: `sigma.i` [count] and `left.i` [kept, count], float64. */
   vectors: ArtifactRef,
@@ -80,11 +123,18 @@ export const RollingSvd = Schema.Struct({
 export type RollingSvd = typeof RollingSvd.Type
 
 export const ProbeConfig = Schema.Struct({
-  /** Pairs whose centroids are watched, drawn with replacement from all pairs, fixed for a run. */
+  /** Pairs whose centroids are watched, drawn with replacement, fixed for a run. */
   probes: Count(65_536),
-  /** Length of the displacement as a share of ‖θ_attn(t)‖. */
-  epsilon: Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThan(1)),
+  /** Length of the displacement as a share of ‖θ_attn(t)‖; 0 is its limit, the exact derivative. */
+  epsilon: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)),
+  /** What a centroid is the gradient of: the correct class's logit, or the sum of the head's logits. */
+  centroid: Schema.Literals(["correct-logit", "logit-sum"]),
+  /** What probes are drawn from: the data set's pairs, or all p² pairs, those that it leaves out included. */
+  from: Schema.Literals(["table", "grid"]),
+  /** Whose head and labels: a place in the data set's `operations`. */
+  task: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: operations.length - 1 })),
 })
+export type ProbeConfig = typeof ProbeConfig.Type
 
 export const NullEnergies = Schema.Struct({
   probe: ProbeConfig,

@@ -25,6 +25,7 @@ export const openDirections = Effect.fn("openDirections")(function* (stored: Rol
     (name) => numbers(spectrum, name),
   )
   return {
+    /** Checkpoint of each measurement point. */
     points: Array.from(checkpoints),
     at: Effect.fnUntraced(function* (i: number) {
       const window: Window = { first: firsts[i], count: counts[i] }

@@ -1,42 +1,57 @@
 /** Perturbation energies A(v, t) at checkpoints of a run (experiment.md §5), shared by the stages that need them. */
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
+import type { CentroidOf } from "../model/centroids.ts"
 import { thetaAttn } from "../model/layout.ts"
-import { perturbationEnergies } from "../model/programs.ts"
+import { exactPerturbationEnergies, perturbationEnergies } from "../model/programs.ts"
 import { norm } from "../numerics/gram.ts"
-import { stream } from "../numerics/random.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
-import { type Dataset, ProbeConfig, Seed } from "./contracts.ts"
-import { draw, loadPairs } from "./pairs.ts"
+import type { Dataset, ProbeConfig } from "./contracts.ts"
+import { drawProbes } from "./probes.ts"
 import type { Checkpoints } from "./trajectory.ts"
-
-const Probing = Schema.Struct({ probe: ProbeConfig, seed: Seed })
 
 /** Directions per engine call: the longest that a person waits after Ctrl-C. */
 const CHUNK = 10
 
+/** What the centroids of a configuration are gradients of. */
+export const centroidOf = ({ centroid, task }: ProbeConfig): CentroidOf =>
+  centroid === "correct-logit" ? { kind: "correct-logit" } : { kind: "logit-sum", task }
+
+/** Compiles the energies of directions, one after another [k·attentionSize], at θ: central differences, or ε → 0. */
+const compileEnergies = Effect.fnUntraced(function* (
+  { layout }: Checkpoints,
+  probe: ProbeConfig,
+  probes: Effect.Success<ReturnType<typeof drawProbes>>,
+) {
+  const engine = yield* TensorEngine
+  const of = centroidOf(probe)
+  if (probe.epsilon === 0) {
+    const program = yield* engine.compileScan(exactPerturbationEnergies(layout, probe.probes, of))
+    return (theta: Float32Array, direction: Float32Array) =>
+      program.run({ carry: {}, xs: { direction }, constants: { theta, ...probes } })
+  }
+  const program = yield* engine.compileScan(perturbationEnergies(layout, probe.probes, of))
+  return (theta: Float32Array, direction: Float32Array) => {
+    const epsilon = Float32Array.of(probe.epsilon * norm(thetaAttn(layout, theta)))
+    return program.run({ carry: {}, xs: { direction }, constants: { theta, epsilon, ...probes } })
+  }
+})
+
 /** A function (checkpoint, unit directions [attentionSize]) -> their energies, compiled once. */
 export const openEnergies = Effect.fn("openEnergies")(function* (
   data: Dataset,
-  { layout, theta }: Checkpoints,
-  { probe, seed }: typeof Probing.Type,
+  checkpoints: Checkpoints,
+  { probe, seed }: { readonly probe: ProbeConfig; readonly seed: number },
 ) {
-  const engine = yield* TensorEngine
-  const { all } = yield* loadPairs(data)
-  const probes = draw(all, stream(seed, "probe"), probe.probes)
-  const program = yield* engine.compileScan(perturbationEnergies(layout, probe.probes))
+  const energiesOf = yield* compileEnergies(checkpoints, probe, yield* drawProbes(data, probe, seed))
+  const { attentionSize } = checkpoints.layout
   return Effect.fnUntraced(function* (checkpoint: number, directions: ReadonlyArray<Float32Array>) {
-    const at = yield* theta(checkpoint)
-    const epsilon = Float32Array.of(probe.epsilon * norm(thetaAttn(layout, at)))
+    const at = yield* checkpoints.theta(checkpoint)
     const energies: Array<number> = []
     for (let i = 0; i < directions.length; i += CHUNK) {
       const chunk = directions.slice(i, i + CHUNK)
-      const direction = new Float32Array(chunk.length * layout.attentionSize)
-      for (const [k, vector] of chunk.entries()) direction.set(vector, k * layout.attentionSize)
-      const { ys } = yield* program.run({
-        carry: {},
-        xs: { direction },
-        constants: { theta: at, epsilon, ...probes },
-      })
+      const joined = new Float32Array(chunk.length * attentionSize)
+      for (const [k, vector] of chunk.entries()) joined.set(vector, k * attentionSize)
+      const { ys } = yield* energiesOf(at, joined)
       energies.push(...ys.energy)
     }
     return energies

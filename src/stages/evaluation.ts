@@ -7,10 +7,15 @@ import { TensorEngine } from "../services/TensorEngine.ts"
 import { type Pairs, take } from "./pairs.ts"
 
 export const Evaluation = Schema.Struct({
+  /** Mean cross-entropies, summed over tasks. */
   trainLoss: Schema.Finite,
   testLoss: Schema.Finite,
+  /** The worst task's, so that what is asked of it is asked of every task; with one task, simply the accuracy. */
   trainAccuracy: Schema.Finite,
   testAccuracy: Schema.Finite,
+  /** Each task's, in the order of the data set's operations. */
+  taskTrainAccuracy: Schema.Array(Schema.Finite),
+  taskTestAccuracy: Schema.Array(Schema.Finite),
 })
 export type Evaluation = typeof Evaluation.Type
 
@@ -24,6 +29,7 @@ export const openEvaluation = Effect.fn("openEvaluation")(function* (
 ) {
   const engine = yield* TensorEngine
   const program = yield* engine.compileScan(evaluateExamples(layout, CHUNK))
+  const { tasks } = layout.shape
   const count = all.a.length
   const padded = Math.ceil(count / CHUNK) * CHUNK
   const xs = take(
@@ -32,13 +38,21 @@ export const openEvaluation = Effect.fn("openEvaluation")(function* (
   )
   return Effect.fnUntraced(function* (theta: Float32Array) {
     const { ys } = yield* program.run({ carry: {}, xs, constants: { theta } })
-    const average = (values: ArrayLike<number>, train: boolean) =>
-      mean(isTrain.flatMap((isTrainPair, i) => (isTrainPair === train ? [values[i]] : [])))
+    /** Each task's mean over the training or the test pairs of values [padded·tasks]. */
+    const averages = (values: ArrayLike<number>, train: boolean) =>
+      Array.from({ length: tasks }, (_, task) =>
+        mean(isTrain.flatMap((isTrainPair, i) => (isTrainPair === train ? [values[i * tasks + task]] : []))),
+      )
+    const summed = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0)
+    const taskTrainAccuracy = averages(ys.correct, true)
+    const taskTestAccuracy = averages(ys.correct, false)
     const evaluation: Evaluation = {
-      trainLoss: average(ys.loss, true),
-      testLoss: average(ys.loss, false),
-      trainAccuracy: average(ys.correct, true),
-      testAccuracy: average(ys.correct, false),
+      trainLoss: summed(averages(ys.loss, true)),
+      testLoss: summed(averages(ys.loss, false)),
+      trainAccuracy: Math.min(...taskTrainAccuracy),
+      testAccuracy: Math.min(...taskTestAccuracy),
+      taskTrainAccuracy,
+      taskTestAccuracy,
     }
     return evaluation
   })

@@ -4,10 +4,10 @@
  * R_k(t) = A(v_k, t) / median of A over the random directions at t; R̄(t) = mean of R_k over k = 1..K
  * (experiment.md §5), defined where the window has K directions. It is summarised over all such points and over those
  * whose window is full: near an end of the run the window is cut off, and a short window couples more strongly by
- * itself.
+ * itself. So is R₁, the leading direction's alone, which exists in every window that has a row.
  */
 import { table } from "arquero"
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { interquartileRange, mean, median } from "../numerics/statistics.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
 import { getTable, putTable } from "../services/artifacts.ts"
@@ -30,21 +30,28 @@ const Input = Schema.Struct({
 
 const Summary = Schema.Struct({
   points: Schema.Int,
-  /** max, mean and last of R̄(t); null where no point has all K directions. */
+  /** max, mean and last of the ratio; null where no point has one. */
   peak: Schema.NullOr(Schema.Finite),
   peakStep: Schema.NullOr(Schema.Int),
   mean: Schema.NullOr(Schema.Finite),
   final: Schema.NullOr(Schema.Finite),
-  /** Mean of R̄(t) before and from the first step at which test accuracy reaches the stop rule's. */
+  /** Mean of the ratio before and from the first step at which test accuracy reaches the stop rule's. */
   meanBefore: Schema.NullOr(Schema.Finite),
   meanAfter: Schema.NullOr(Schema.Finite),
 })
 
-export const Coupling = Schema.Struct({
-  /** All measurement points that have K directions, cut-off windows included. */
+const Summaries = Schema.Struct({
+  /** All measurement points that have the directions, cut-off windows included. */
   all: Summary,
   /** Points whose window holds all W rows. */
   fullWindows: Summary,
+})
+
+export const Coupling = Schema.Struct({
+  /** R̄, the mean over K directions. */
+  ...Summaries.fields,
+  /** R₁, the leading direction's. */
+  first: Summaries,
   /** Median over points of IQR / median of the denominators: how uncertain a ratio's scale is. */
   denominatorSpread: Schema.Finite,
   /** Parquet, a row per point: checkpoint, step, rows in window, R̄, R_1…R_K, median and IQR of denominators. */
@@ -52,25 +59,26 @@ export const Coupling = Schema.Struct({
 })
 export type Coupling = typeof Coupling.Type
 
-/** What is measured at one point; `ratios` are R_1, R_2, … */
-export interface Point {
-  readonly checkpoint: number
-  readonly step: number
-  readonly rowCount: number
-  readonly fullWindow: boolean
-  readonly denominator: number
-  readonly denominatorIqr: number
-  readonly ratios: ReadonlyArray<number>
-}
+/** What is measured at one point, an entry of the cursor; `ratios` are R_1, R_2, … */
+export const Point = Schema.Struct({
+  checkpoint: Schema.Int,
+  step: Schema.Int,
+  rowCount: Schema.Int,
+  fullWindow: Schema.Boolean,
+  denominator: Schema.Finite,
+  denominatorIqr: Schema.Finite,
+  ratios: Schema.Array(Schema.Finite),
+})
+export type Point = typeof Point.Type
 
-/** R̄ at a point, or null where the window does not have all `rank` directions. */
+/** Mean of the first `rank` ratios at a point, or null where its window has fewer directions. */
 const meanRatio = ({ ratios }: Point, rank: number): number | null =>
-  ratios.length < rank ? null : mean(ratios)
+  ratios.length < rank ? null : mean(ratios.slice(0, rank))
 
 const meanOrNull = (values: ReadonlyArray<number>): number | null =>
   values.length === 0 ? null : mean(values)
 
-/** Summary of R̄ over `points`; `grokked` is the step that parts before from after. */
+/** Summary of the mean of R_1 … R_rank over `points`; `grokked` is the step that parts before from after. */
 export const summarise = (
   points: ReadonlyArray<Point>,
   rank: number,
@@ -97,6 +105,32 @@ export const summarise = (
   }
 }
 
+const summaries = (points: ReadonlyArray<Point>, rank: number, grokked: number) => ({
+  all: summarise(points, rank, grokked),
+  fullWindows: summarise(
+    points.filter(({ fullWindow }) => fullWindow),
+    rank,
+    grokked,
+  ),
+})
+
+const seriesTable = (points: ReadonlyArray<Point>, rank: number) => {
+  const ratios = Array.from({ length: rank }, (_, k): [string, Array<number | null>] => [
+    `R${k + 1}`,
+    points.map(({ ratios }) => ratios[k] ?? null),
+  ])
+  return table({
+    checkpoint: points.map(({ checkpoint }) => checkpoint),
+    step: points.map(({ step }) => step),
+    rowCount: points.map(({ rowCount }) => rowCount),
+    fullWindow: points.map(({ fullWindow }) => fullWindow),
+    meanR: points.map((point) => meanRatio(point, rank)),
+    ...Object.fromEntries(ratios),
+    denominator: points.map(({ denominator }) => denominator),
+    denominatorIqr: points.map(({ denominatorIqr }) => denominatorIqr),
+  })
+}
+
 export const measureCoupling = stage({
   name: "measure-coupling",
   version: 1,
@@ -104,7 +138,7 @@ export const measureCoupling = stage({
   input: Input,
   output: Coupling,
   usesEngine: true,
-  run: ({ data, rows: source, directions: stored, null: reference, seed }) =>
+  run: ({ data, rows: source, directions: stored, null: reference, seed }, cursor) =>
     Effect.scoped(
       Effect.gen(function* () {
         const progress = yield* Progress
@@ -115,16 +149,13 @@ export const measureCoupling = stage({
         const nullTable = yield* getTable(reference.energies)
         const nullCheckpoints = numbers(nullTable, "checkpoint")
         const nullEnergies = numbers(nullTable, "energy")
-        const denominatorsAt = (checkpoint: number) =>
-          nullEnergies.filter((_, i) => nullCheckpoints[i] === checkpoint)
 
-        const points: Array<Point> = []
-        for (const i of directions.points.keys()) {
+        const measure = Effect.fnUntraced(function* (i: number) {
           const { checkpoint, window, fullWindow, vectors } = yield* directions.at(i)
-          const denominators = denominatorsAt(checkpoint)
+          const denominators = nullEnergies.filter((_, j) => nullCheckpoints[j] === checkpoint)
           const denominator = median(denominators)
           const energies = yield* energiesAt(checkpoint, vectors)
-          points.push({
+          const point: Point = {
             checkpoint,
             step: rows.steps[checkpoint],
             rowCount: window.count,
@@ -132,34 +163,25 @@ export const measureCoupling = stage({
             denominator,
             denominatorIqr: interquartileRange(denominators),
             ratios: energies.map((energy) => energy / denominator),
-          })
+          }
+          yield* cursor.advance(i, point)
+          return point
+        })
+
+        const points: Array<Point> = []
+        for (const [i, checkpoint] of directions.points.entries()) {
+          const known = Schema.decodeUnknownOption(Point)(cursor.entries[i])
+          const isKnown = Option.isSome(known) && known.value.checkpoint === checkpoint
+          points.push(isKnown ? known.value : yield* measure(i))
           yield* progress.step({ done: i + 1, total: directions.points.length, unit: "point" })
         }
         const { rank } = stored
         const grokked = source.run.firstThreshold ?? Number.POSITIVE_INFINITY
-        const ratioColumns = Array.from({ length: rank }, (_, k): [string, Array<number | null>] => [
-          `R${k + 1}`,
-          points.map(({ ratios }) => ratios[k] ?? null),
-        ])
-        const series = table({
-          checkpoint: points.map(({ checkpoint }) => checkpoint),
-          step: points.map(({ step }) => step),
-          rowCount: points.map(({ rowCount }) => rowCount),
-          fullWindow: points.map(({ fullWindow }) => fullWindow),
-          meanR: points.map((point) => meanRatio(point, rank)),
-          ...Object.fromEntries(ratioColumns),
-          denominator: points.map(({ denominator }) => denominator),
-          denominatorIqr: points.map(({ denominatorIqr }) => denominatorIqr),
-        })
         const result: Coupling = {
-          all: summarise(points, rank, grokked),
-          fullWindows: summarise(
-            points.filter(({ fullWindow }) => fullWindow),
-            rank,
-            grokked,
-          ),
+          ...summaries(points, rank, grokked),
+          first: summaries(points, 1, grokked),
           denominatorSpread: median(points.map((point) => point.denominatorIqr / point.denominator)),
-          series: yield* putTable(series),
+          series: yield* putTable(seriesTable(points, rank)),
         }
         return result
       }),

@@ -4,13 +4,14 @@
  */
 import { table } from "arquero"
 import { Effect, Option, Schema } from "effect"
-import { evenlySpaced } from "../numerics/windows.ts"
+import { measurementPoints } from "../numerics/windows.ts"
 import { putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
-import { Count, Dataset, NullEnergies, ProbeConfig, Seed, TrainedRun } from "./contracts.ts"
+import { Count, Dataset, NullEnergies, ProbeConfig, Seed, Stride, TrainedRun } from "./contracts.ts"
 import { MOST_DRAWS, randomDirection } from "./directions.ts"
 import { openEnergies } from "./energies.ts"
+import { problemOfProbes } from "./probes.ts"
 import { openTrajectory } from "./trajectory.ts"
 
 const Input = Schema.Struct({
@@ -19,10 +20,12 @@ const Input = Schema.Struct({
   probe: ProbeConfig,
   /** Measurement points, evenly spaced over the run. */
   points: Count(2000),
+  /** They are multiples of so many checkpoints. */
+  every: Stride,
   /** Random directions at each point. */
   draws: Count(MOST_DRAWS),
   seed: Seed,
-})
+}).check(Schema.makeFilter(problemOfProbes))
 
 /** An entry of the cursor: the energies of one measurement point. */
 const PointEnergies = Schema.Struct({
@@ -51,14 +54,14 @@ export const measureNull = stage({
   input: Input,
   output: NullEnergies,
   usesEngine: true,
-  run: ({ data, run, probe, points, draws, seed }, cursor) =>
+  run: ({ data, run, probe, points, every, draws, seed }, cursor) =>
     Effect.scoped(
       Effect.gen(function* () {
         const progress = yield* Progress
         const trajectory = yield* openTrajectory(run)
         const { layout, steps } = trajectory
         const energiesAt = yield* openEnergies(data, trajectory, { probe, seed })
-        const checkpoints = evenlySpaced(steps.length - 1, points)
+        const checkpoints = measurementPoints(steps.length - 1, every, points)
         const measured: Array<PointEnergies> = []
         for (const [i, checkpoint] of checkpoints.entries()) {
           const step = steps[checkpoint]

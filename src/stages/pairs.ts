@@ -1,14 +1,17 @@
 /** The pairs of a data set in memory, and batches drawn from them. */
 import { Effect } from "effect"
-import { integers, type Stream } from "../numerics/random.ts"
+import { integers, type Stream, stream } from "../numerics/random.ts"
 import { getTable } from "../services/artifacts.ts"
 import { numbers } from "../services/formats/parquet.ts"
-import type { Dataset } from "./contracts.ts"
+import type { Dataset, Operations } from "./contracts.ts"
 
-/** Examples as columns, int32 [n] each: what programs take as a batch. */
+/** n examples as columns, int32: what programs take as a batch. */
 export interface Examples {
+  /** [n] */
   readonly a: Int32Array<ArrayBuffer>
+  /** [n] */
   readonly b: Int32Array<ArrayBuffer>
+  /** [n·tasks], example-major: the labels of all tasks of the first example, then of the second, … */
   readonly label: Int32Array<ArrayBuffer>
 }
 
@@ -21,16 +24,40 @@ export interface Pairs {
   readonly isTrain: ReadonlyArray<boolean>
 }
 
+/** The columns of a data set's table that hold the labels: `label`, or `label_<operation>` for each of several. */
+export const labelColumns = (operations: Operations): ReadonlyArray<string> =>
+  operations.length === 1 ? ["label"] : operations.map((operation) => `label_${operation}`)
+
+/** One column [n] for each task as one list of labels [n·tasks], example-major. */
+const interleave = (columns: ReadonlyArray<ArrayLike<number>>): Int32Array<ArrayBuffer> => {
+  const tasks = columns.length
+  const label = new Int32Array(columns[0].length * tasks)
+  for (const [task, column] of columns.entries()) {
+    for (let i = 0; i < column.length; i++) label[i * tasks + task] = column[i]
+  }
+  return label
+}
+
 /** The examples at the given places, with repetition. */
-export const take = ({ a, b, label }: Examples, places: Int32Array): Examples => ({
-  a: Int32Array.from(places, (i) => a[i]),
-  b: Int32Array.from(places, (i) => b[i]),
-  label: Int32Array.from(places, (i) => label[i]),
-})
+export const take = ({ a, b, label }: Examples, places: Int32Array): Examples => {
+  const tasks = label.length / a.length
+  return {
+    a: Int32Array.from(places, (i) => a[i]),
+    b: Int32Array.from(places, (i) => b[i]),
+    label: Int32Array.from(
+      { length: places.length * tasks },
+      (_, j) => label[places[Math.floor(j / tasks)] * tasks + (j % tasks)],
+    ),
+  }
+}
 
 /** `count` examples drawn uniformly with replacement. */
 export const draw = (from: Examples, source: Stream, count: number): Examples =>
   take(from, integers(source, count, from.a.length))
+
+/** The batch of step t (counted from 1): pairs of the training set, with replacement. */
+export const batchOfStep = (pairs: Pairs, seed: number, t: number, size: number): Examples =>
+  draw(pairs.train, stream(seed, "batch", t), size)
 
 /** Examples one after another: `parts` as the consecutive rows of a batch of batches. */
 export const concatenate = (parts: ReadonlyArray<Examples>): Examples => {
@@ -47,12 +74,12 @@ export const concatenate = (parts: ReadonlyArray<Examples>): Examples => {
   return { a: column("a"), b: column("b"), label: column("label") }
 }
 
-export const loadPairs = Effect.fn("loadPairs")(function* ({ pairs, trainCount }: Dataset) {
+export const loadPairs = Effect.fn("loadPairs")(function* ({ pairs, operations, trainCount }: Dataset) {
   const rows = yield* getTable(pairs)
   const all: Examples = {
     a: Int32Array.from(numbers(rows, "a")),
     b: Int32Array.from(numbers(rows, "b")),
-    label: Int32Array.from(numbers(rows, "label")),
+    label: interleave(labelColumns(operations).map((name) => numbers(rows, name))),
   }
   const order = numbers(rows, "order")
   const trainPlaces = new Int32Array(trainCount)

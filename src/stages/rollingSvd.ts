@@ -7,14 +7,14 @@ import { table } from "arquero"
 import { Effect, Schema } from "effect"
 import { rollingGram } from "../numerics/gram.ts"
 import { type ThinSvd, thinSvdFromGram } from "../numerics/svd.ts"
-import { evenlySpaced, windowAt } from "../numerics/windows.ts"
+import { measurementPoints, windowAt } from "../numerics/windows.ts"
 import { f64Tensor, putTable, putTensors } from "../services/artifacts.ts"
 import { stage } from "../services/Stage.ts"
-import { Count, RollingSvd, RowSource } from "./contracts.ts"
-import { loadRows } from "./rows.ts"
+import { Count, RollingSvd, RowSource, Stride } from "./contracts.ts"
+import { loadRows, problemOfRows, strideOf } from "./rows.ts"
 
 export const SvdConfig = Schema.Struct({
-  /** W: rows in a window. */
+  /** W: rows in a window, W times the rows' stride in checkpoints. */
   window: Count(1000),
   /** K: leading directions kept; at most W. */
   rank: Count(1000),
@@ -22,13 +22,25 @@ export const SvdConfig = Schema.Struct({
   direction: Schema.Literals(["forward", "backward"]),
   /** Measurement points, evenly spaced over the run. */
   points: Count(2000),
+  /** Measurement points are multiples of so many checkpoints; runs of one rule share their random directions. */
+  every: Stride,
 }).check(
   Schema.makeFilter(({ window, rank }) =>
     rank <= window ? true : { path: ["rank"], issue: `Expected at most the window ${window}, got ${rank}` },
   ),
 )
 
-const Input = Schema.Struct({ rows: RowSource, svd: SvdConfig })
+const Input = Schema.Struct({
+  rows: RowSource.check(Schema.makeFilter(problemOfRows)),
+  svd: SvdConfig,
+}).check(
+  Schema.makeFilter(({ rows, svd: { every } }) => {
+    const stride = strideOf(rows)
+    return every % stride === 0
+      ? true
+      : { path: ["svd", "every"], issue: `Expected a multiple of the rows' stride ${stride}, got ${every}` }
+  }),
+)
 
 /** Leading singular values that the spectrum lists. */
 const LISTED = 10
@@ -40,11 +52,12 @@ export const rollingSvd = stage({
   input: Input,
   output: RollingSvd,
   usesEngine: false,
-  run: Effect.fn("rolling-svd")(function* ({ rows: source, svd: { window: size, rank, direction, points } }) {
+  run: Effect.fn("rolling-svd")(function* ({ rows: source, svd }) {
+    const { window: size, rank, direction, points, every } = svd
     const rows = yield* loadRows(source)
     const grams = rollingGram(rows.row)
-    const measured = evenlySpaced(rows.last, points).map((checkpoint) => {
-      const window = windowAt(checkpoint, size, direction, rows)
+    const measured = measurementPoints(rows.steps.length - 1, every, points).map((checkpoint) => {
+      const window = windowAt(checkpoint / rows.stride, size, direction, rows)
       return {
         checkpoint,
         window,

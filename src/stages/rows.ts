@@ -1,41 +1,104 @@
 /**
- * The rows that a rolling SVD stacks, each of length attentionSize: row i belongs to checkpoint i.
+ * The rows that a rolling SVD stacks, each of length attentionSize: row r belongs to checkpoint r·stride.
  *
- * `update`: θ_attn(i) − θ_attn(i − 1), the sum of the optimiser's steps between two checkpoints; the first
- * checkpoint has none. `gradient`: the captured gradient at checkpoint i.
+ * `update`: θ_attn(r·stride) − θ_attn((r − 1)·stride), the sum of the optimiser's steps between two checkpoints; row 0
+ * does not exist. `gradient`: the captured gradient at checkpoint r·stride. `noisy-gradient`: that plus white noise,
+ * g + √multiple · σ · N(0, I), with the measured variance of the minibatch gradient per coordinate at the same
+ * checkpoint, σ² = ‖g_step − g_full‖² / D.
  */
 import { Effect } from "effect"
 import { thetaAttn } from "../model/layout.ts"
+import { norm } from "../numerics/gram.ts"
+import { normalsInto, stream } from "../numerics/random.ts"
 import { float32, getTensors } from "../services/artifacts.ts"
-import type { RowSource } from "./contracts.ts"
-import { openTrajectory } from "./trajectory.ts"
+import type { CapturedGradients, RowSource } from "./contracts.ts"
+import { type Checkpoints, openTrajectory } from "./trajectory.ts"
 
 export interface Rows {
-  /** First checkpoint that has a row. */
+  /** Checkpoints from one row to the next. */
+  readonly stride: number
+  /** Number of the first row. */
   readonly firstRow: number
-  /** Last checkpoint. */
+  /** Number of the last row. */
   readonly last: number
+  /** Training step of each checkpoint of the run. */
   readonly steps: ReadonlyArray<number>
-  readonly row: (checkpoint: number) => Float32Array
+  /** Row number r [attentionSize]. */
+  readonly row: (r: number) => Float32Array
+}
+
+/** Checkpoints from one row of a source to the next. */
+export const strideOf = (source: RowSource): number =>
+  source.kind === "update" ? source.stride : source.gradients.stride
+
+/** What is wrong with a source, or true: a Schema's filter. */
+export const problemOfRows = (source: RowSource) => {
+  if (source.kind !== "noisy-gradient") return true
+  const { gradients, full, step } = source
+  return full.stride === gradients.stride && step.stride === gradients.stride
+    ? true
+    : `Expected gradients of one stride, got ${gradients.stride}, ${full.stride} and ${step.stride}`
+}
+
+const captured = Effect.fnUntraced(function* ({ gradients }: CapturedGradients, size: number) {
+  const all = yield* float32(yield* getTensors(gradients), "gradients")
+  return Array.from({ length: all.length / size }, (_, r) => all.subarray(r * size, (r + 1) * size))
+})
+
+const updates = Effect.fnUntraced(function* ({ layout, steps, theta }: Checkpoints, stride: number) {
+  const rows: Array<Float32Array> = []
+  let previous = thetaAttn(layout, yield* theta(0))
+  for (let i = stride; i < steps.length; i += stride) {
+    const current = thetaAttn(layout, yield* theta(i))
+    const before = previous
+    rows.push(current.map((value, slot) => value - before[slot]))
+    previous = current
+  }
+  return rows
+})
+
+/** σ of each captured checkpoint: the deviation of the minibatch gradient per coordinate. */
+const minibatchDeviations = Effect.fnUntraced(function* (
+  full: CapturedGradients,
+  step: CapturedGradients,
+  size: number,
+) {
+  const steps = yield* captured(step, size)
+  return (yield* captured(full, size)).map((exact, r) => {
+    const difference = exact.map((value, slot) => steps[r][slot] - value)
+    return norm(difference) / Math.sqrt(size)
+  })
+})
+
+/** `row` plus `scale` times white noise of a training step. The noise is the same for every scale. */
+const withNoise = (row: Float32Array, scale: number, seed: number, step: number): Float32Array => {
+  const noise = new Float32Array(row.length)
+  normalsInto(stream(seed, "noise", step), noise)
+  return row.map((value, slot) => value + scale * noise[slot])
 }
 
 export const loadRows = Effect.fn("loadRows")(function* (source: RowSource) {
-  const { layout, steps, theta } = yield* openTrajectory(source.run)
-  const last = steps.length - 1
-  if (source.kind === "gradient") {
-    const all = yield* float32(yield* getTensors(source.gradients.gradients), "gradients")
-    const size = layout.attentionSize
-    const rows: Rows = { firstRow: 0, last, steps, row: (i) => all.subarray(i * size, (i + 1) * size) }
+  const trajectory = yield* openTrajectory(source.run)
+  const { layout, steps } = trajectory
+  const stride = strideOf(source)
+  const size = layout.attentionSize
+  const common = { stride, steps, last: Math.floor((steps.length - 1) / stride) }
+  if (source.kind === "update") {
+    const differences = yield* updates(trajectory, stride)
+    const rows: Rows = { ...common, firstRow: 1, row: (r) => differences[r - 1] }
     return rows
   }
-  const updates: Array<Float32Array> = []
-  let previous = thetaAttn(layout, yield* theta(0))
-  for (let i = 1; i <= last; i++) {
-    const current = thetaAttn(layout, yield* theta(i))
-    const before = previous
-    updates.push(current.map((value, slot) => value - before[slot]))
-    previous = current
+  const gradients = yield* captured(source.gradients, size)
+  if (source.kind === "gradient") {
+    const rows: Rows = { ...common, firstRow: 0, row: (r) => gradients[r] }
+    return rows
   }
-  const rows: Rows = { firstRow: 1, last, steps, row: (i) => updates[i - 1] }
+  const { full, step, multiple, seed } = source
+  const deviations = yield* minibatchDeviations(full, step, size)
+  const rows: Rows = {
+    ...common,
+    firstRow: 0,
+    row: (r) => withNoise(gradients[r], Math.sqrt(multiple) * deviations[r], seed, steps[r * stride]),
+  }
   return rows
 })

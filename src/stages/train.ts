@@ -1,19 +1,13 @@
 /**
- * Stage `train`: one run of AdamW until its stop rule (experiment.md §3), with full evaluation and a checkpoint
- * every `evaluateEvery` steps.
+ * Stage `train`: one training until its stop rule (experiment.md §3), with full evaluation and a checkpoint every
+ * `evaluateEvery` steps.
  *
  * The trajectory is a cursor: steps asked for and the stop rule are not part of its identity, so asking for more
  * continues it, and a killed run goes on from its last checkpoint with the same bits. Every checkpoint keeps its
  * parameters; the optimiser's moments are kept at every 500th step and at the newest checkpoint only.
  */
-import { table } from "arquero"
 import { Effect, Schema } from "effect"
-import { stepScalars } from "../model/adamw.ts"
-import { initialParameters } from "../model/initialise.ts"
-import { makeLayout } from "../model/layout.ts"
 import { trainSteps } from "../model/programs.ts"
-import { type Accuracy, firstAtLeast, stopStep } from "../numerics/grokking.ts"
-import { stream } from "../numerics/random.ts"
 import { putJson, putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { type Cursor, stage } from "../services/Stage.ts"
@@ -26,40 +20,21 @@ import {
   storeState,
   type TrainingState,
 } from "./checkpoints.ts"
-import { Count, Dataset, ModelConfig, Seed, TrainedRun, Trajectory } from "./contracts.ts"
+import { Dataset, ModelConfig, Seed, TrainedRun, Trajectory } from "./contracts.ts"
 import { openEvaluation } from "./evaluation.ts"
-import { concatenate, draw, type Examples, loadPairs, type Pairs } from "./pairs.ts"
-
-const positive = Schema.isGreaterThan(0)
-/** Random streams of a step number ~10⁶ times the draws of a step stay below 2³². */
-const MOST_STEPS = 1_000_000
-const Fraction = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
-const Decay = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))
-
-export const TrainConfig = Schema.Struct({
-  learningRate: Schema.Finite.check(positive),
-  beta1: Decay,
-  beta2: Decay,
-  epsilon: Schema.Finite.check(positive),
-  weightDecay: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
-  clipNorm: Schema.Finite.check(positive),
-  batchSize: Count(65_536),
-  maxSteps: Count(MOST_STEPS),
-  /** Steps between checkpoints; each evaluates all pairs. */
-  evaluateEvery: Count(10_000),
-  /** Stops once a test accuracy of `accuracy` was seen `count` times. */
-  stop: Schema.Struct({ accuracy: Fraction, count: Count(MOST_STEPS), consecutive: Schema.Boolean }),
-}).check(
-  Schema.makeFilter(({ maxSteps, evaluateEvery }) =>
-    maxSteps % evaluateEvery === 0
-      ? true
-      : {
-          path: ["maxSteps"],
-          issue: `Expected a multiple of evaluateEvery ${evaluateEvery}, got ${maxSteps}`,
-        },
-  ),
-)
-export type TrainConfig = typeof TrainConfig.Type
+import { loadPairs } from "./pairs.ts"
+import {
+  curveTable,
+  Diverged,
+  endOf,
+  initialState,
+  layoutOf,
+  lossTable,
+  noteOn,
+  outcomeOf,
+  stepInputs,
+  TrainConfig,
+} from "./training.ts"
 
 export const TrainInput = Schema.Struct({
   data: Dataset,
@@ -69,53 +44,12 @@ export const TrainInput = Schema.Struct({
 })
 export type TrainInput = typeof TrainInput.Type
 
-/** Training diverged: a loss is not a number. */
-export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", { step: Schema.Int }) {
-  override get message() {
-    return `training diverged before step ${this.step}: the loss is not finite; lower train.learningRate`
-  }
-}
-
-/** The batch of step t (counted from 1): pairs of the training set, with replacement. */
-export const batchOfStep = (pairs: Pairs, seed: number, t: number, size: number): Examples =>
-  draw(pairs.train, stream(seed, "batch", t), size)
-
-/** The inputs of the steps `first … first + count − 1`, counted from 1: what `trainSteps` scans over. */
-export const stepInputs = (
-  pairs: Pairs,
-  { train: config, seed }: Pick<TrainInput, "train" | "seed">,
-  first: number,
-  count: number,
-) => {
-  const ts = Array.from({ length: count }, (_, i) => first + i)
-  const scalars = ts.map((t) => stepScalars(config, t))
-  return {
-    ...concatenate(ts.map((t) => batchOfStep(pairs, seed, t, config.batchSize))),
-    stepSize: Float32Array.from(scalars, (s) => s.stepSize),
-    decay: Float32Array.from(scalars, (s) => s.decay),
-    denominatorScale: Float32Array.from(scalars, (s) => s.denominatorScale),
-  }
-}
-
-const curveOf = (checkpoints: ReadonlyArray<Checkpoint>): ReadonlyArray<Accuracy> =>
-  checkpoints.map(({ step, evaluation }) => ({ step, test: evaluation.testAccuracy }))
-
-/** Where the run ends: at its stop rule, or at maxSteps. */
-const endOf = ({ stop, maxSteps }: TrainConfig, checkpoints: ReadonlyArray<Checkpoint>): number =>
-  Math.min(stopStep(curveOf(checkpoints), stop) ?? maxSteps, maxSteps)
-
-const noteOn = ({ losses, evaluation }: Checkpoint): string => {
-  const { trainLoss, trainAccuracy, testAccuracy } = evaluation
-  const loss = (losses.at(-1) ?? trainLoss).toExponential(2)
-  return `loss ${loss}  train ${trainAccuracy.toFixed(3)}  test ${testAccuracy.toFixed(3)}`
-}
-
 /** All checkpoints up to the end of the run: those that the cursor has, then newly trained ones. */
 const trainToEnd = Effect.fn("trainToEnd")(function* (input: TrainInput, cursor: Cursor) {
   const { data, model, train: config, seed } = input
   const engine = yield* TensorEngine
   const progress = yield* Progress
-  const layout = makeLayout({ modulus: data.modulus, ...model })
+  const layout = layoutOf(data, model)
   const pairs = yield* loadPairs(data)
   const evaluate = yield* openEvaluation(layout, pairs)
   const program = yield* engine.compileScan(trainSteps(layout, config, config.batchSize))
@@ -128,7 +62,7 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: TrainInput, cursor:
     block: Pick<Checkpoint, "losses" | "gradientNorms">,
   ) {
     const evaluation = yield* evaluate(state.theta)
-    const figures = [...block.losses, ...block.gradientNorms, ...Object.values(evaluation)]
+    const figures = [...block.losses, ...block.gradientNorms, ...Object.values(evaluation).flat()]
     if (!figures.every(Number.isFinite)) return yield* new Diverged({ step })
     const previous = checkpoints.at(-1)
     const checkpoint: Checkpoint = { step, ...(yield* storeState(state)), ...block, evaluation }
@@ -139,8 +73,7 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: TrainInput, cursor:
     return checkpoint
   })
 
-  const zeros = new Float32Array(layout.size)
-  const initial: TrainingState = { theta: initialParameters(layout, seed), first: zeros, second: zeros }
+  const initial = initialState(layout, seed)
   let newest = checkpoints.at(-1) ?? (yield* commit(0, initial, { losses: [], gradientNorms: [] }))
   let state = newest.step === 0 ? initial : yield* loadState(newest)
   while (newest.step < endOf(config, checkpoints)) {
@@ -158,24 +91,6 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: TrainInput, cursor:
   return checkpoints.filter(({ step }) => step <= endOf(config, checkpoints))
 })
 
-const curveTable = (checkpoints: ReadonlyArray<Checkpoint>) =>
-  table({
-    step: checkpoints.map(({ step }) => step),
-    trainLoss: checkpoints.map(({ evaluation }) => evaluation.trainLoss),
-    testLoss: checkpoints.map(({ evaluation }) => evaluation.testLoss),
-    trainAccuracy: checkpoints.map(({ evaluation }) => evaluation.trainAccuracy),
-    testAccuracy: checkpoints.map(({ evaluation }) => evaluation.testAccuracy),
-  })
-
-const lossTable = (checkpoints: ReadonlyArray<Checkpoint>) => {
-  const loss = checkpoints.flatMap(({ losses }) => losses)
-  return table({
-    step: loss.map((_, i) => i + 1),
-    loss,
-    gradientNorm: checkpoints.flatMap(({ gradientNorms }) => gradientNorms),
-  })
-}
-
 export const train = stage({
   name: "train",
   version: 1,
@@ -188,21 +103,15 @@ export const train = stage({
     Effect.scoped(
       Effect.gen(function* () {
         const checkpoints = yield* trainToEnd(input, cursor)
-        const { stop } = input.train
-        const curve = curveOf(checkpoints)
-        const { testAccuracy, trainAccuracy } = checkpoints[checkpoints.length - 1].evaluation
+        const { data, model, train: config } = input
         const trajectory = checkpoints.map(({ step, theta }) => ({ step, theta }))
         const run: TrainedRun = {
-          model: { modulus: input.data.modulus, ...input.model },
+          model: { modulus: data.modulus, tasks: data.operations.length, ...model },
           trajectory: yield* putJson(Trajectory, trajectory),
           checkpoints: checkpoints.length,
-          curve: yield* putTable(curveTable(checkpoints)),
+          curve: yield* putTable(curveTable(checkpoints, data.operations)),
           losses: yield* putTable(lossTable(checkpoints)),
-          firstHalf: firstAtLeast(curve, 0.5),
-          firstThreshold: firstAtLeast(curve, stop.accuracy),
-          stopStep: stopStep(curve, stop),
-          finalTestAccuracy: testAccuracy,
-          finalTrainAccuracy: trainAccuracy,
+          ...outcomeOf(config, checkpoints),
         }
         return run
       }),

@@ -37,6 +37,33 @@ describe("override", () => {
     }),
   )
 
+  it.effect("chooses another optimiser, and another schedule with fields of its own", () =>
+    Effect.gen(function* () {
+      const { train } = yield* overriding(
+        "train.optimizer=sgd",
+        "train.schedule.kind=warmup-cosine",
+        "train.schedule.warmup=100",
+        "train.schedule.period=8000",
+      )
+      const schedule = { kind: "warmup-cosine", warmup: 100, period: 8000 } as const
+      assert.deepStrictEqual(train, { ...paper.train, optimizer: "sgd", schedule })
+      const error = yield* Effect.flip(
+        overriding(
+          "train.schedule.kind=warmup-cosine",
+          "train.schedule.warmup=-1",
+          "train.schedule.period=9",
+        ),
+      )
+      assert.match(error.message, /^--set train\.schedule\.warmup: .*-1/)
+    }),
+  )
+
+  it.effect("leaves text as it is, also where it looks like something else", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* overriding("data.labels=shuffled", "data.labels=true")).data.labels, "true")
+    }),
+  )
+
   it.effect("takes the last of two settings of one field", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* overriding("seed=1", "seed=2")).seed, 2)
@@ -75,6 +102,13 @@ describe("override", () => {
     ["data.trainFraction=1", ["data.trainFraction", "0.99"]],
     ["model.heads=3", ["model.heads", "divisor", "128", "3"]],
     ["model.layers=0", ["model.layers", "0"]],
+    ["data.labels=random", ["data.labels", '"random"', '"shuffled"']],
+    ["train.optimizer=adam", ["train.optimizer", '"adam"', '"adamw"', '"sgd"']],
+    ["train.schedule=constant", ["unknown field train.schedule", "train.schedule.kind"]],
+    ["train.schedule.kind=linear", ["train.schedule", '"linear"', '"constant"', '"warmup-cosine"']],
+    ["train.schedule.warmpu=9", ["train.schedule.warmpu", "did you mean train.schedule.warmup?"]],
+    ["train.schedule.warmup=9", ["train.schedule.warmup", "9"]],
+    ["train.schedule.kind=warmup-cosine", ["train.schedule.warmup", "Missing"]],
     ["train.learningRate=fast", ["train.learningRate", '"fast"']],
     ["train.learningRate=0", ["train.learningRate", "0"]],
     ["train.beta2=1", ["train.beta2", "1"]],
@@ -83,7 +117,7 @@ describe("override", () => {
     ["capture.batch=all", ["capture.batch", '"all"', '"mixed"']],
     ["svd.window=2.5", ["svd.window", "2.5"]],
     ["svd.rank=21", ["svd.rank", "20", "21"]],
-    ["probe.epsilon=0", ["probe.epsilon", "0"]],
+    ["probe.epsilon=1", ["probe.epsilon", "1"]],
   ])("refuses %s in one line that names the field and what it may be", ([setting, says]) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(overriding(setting))

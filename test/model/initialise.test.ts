@@ -5,7 +5,7 @@ import { namedParameters, thetaAttn } from "../../src/model/layout.ts"
 import { mean } from "../../src/numerics/statistics.ts"
 import { assertSameBits } from "./close.ts"
 import golden from "./golden/init.json" with { type: "json" }
-import { paperLayout, smallLayout } from "./samples.ts"
+import { multitaskPaperLayout, paperLayout, smallLayout } from "./samples.ts"
 
 const seeds = [42, 137, 2024]
 
@@ -96,6 +96,24 @@ describe("initial parameters", () => {
       .filter(({ name }) => !name.startsWith("encoder.layers.1."))
       .flatMap(({ values, initialiser }) => unit(values[0], initialiser))
     assert.strictEqual(new Set(firsts.map((w) => w.toFixed(6))).size, firsts.length)
+  })
+
+  it("of four tasks are those of one, and a head's 128 inputs bound every head", () => {
+    const theta = initialParameters(multitaskPaperLayout, 42)
+    const single = initialParameters(paperLayout, 42)
+    const [{ offset }] = paperLayout.parameters.filter(({ name }) => name === "head.weight")
+    assertSameBits(theta.subarray(0, offset), single.subarray(0, offset))
+    const parameters = namedParameters(multitaskPaperLayout, theta)
+    for (const { name, values } of parameters.filter(({ name }) => name.startsWith("head."))) {
+      const p = values.length / 4
+      for (let task = 0; task < 4; task++) {
+        const head = values.subarray(task * p, (task + 1) * p)
+        const largest = head.reduce((most, w) => Math.max(most, Math.abs(w)), 0)
+        assert.isAtMost(largest, Math.fround(1 / Math.sqrt(128)), name)
+        assert.isAbove(largest, 0.95 / Math.sqrt(128), name)
+        if (task > 0) assert.notStrictEqual(head[0], values[0])
+      }
+    }
   })
 
   it("are equal in every layer of a deeper model", () => {

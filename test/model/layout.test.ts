@@ -1,12 +1,12 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { makeLayout, pack, unpack, view } from "../../src/model/layout.ts"
+import { type Layout, makeLayout, pack, unpack, view } from "../../src/model/layout.ts"
 import { f32, program, sizeOf } from "../../src/model/Program.ts"
 import { assertSameBits } from "./close.ts"
 import golden from "./golden/init.json" with { type: "json" }
-import { eager, noise, paperLayout, run, smallLayout } from "./samples.ts"
+import { eager, multitaskPaperLayout, noise, paperLayout, run, smallLayout } from "./samples.ts"
 
-const layouts = [1, 2, 3].map(smallLayout).concat(paperLayout)
+const layouts = [1, 2, 3].map((layers) => smallLayout(layers)).concat(smallLayout(2, 3), paperLayout)
 
 describe("the layout of the paper's model", () => {
   it("has 290,401 parameters, of which 131,072 are attention weights", () => {
@@ -21,26 +21,46 @@ describe("the layout of the paper's model", () => {
   })
 })
 
-describe.each(layouts)("a layout of $shape.layers layers, $shape.width wide", (layout) => {
-  it("tiles the vector: every parameter begins where the one before it ends", () => {
-    let end = 0
-    for (const { offset, size, shape } of layout.parameters) {
-      assert.strictEqual(offset, end)
-      assert.strictEqual(size, sizeOf(shape))
-      end += size
-    }
-    assert.strictEqual(end, layout.size)
+describe("the layout of the paper's multitask model", () => {
+  it("has 327,940 parameters, of which 131,072 are attention weights", () => {
+    assert.strictEqual(multitaskPaperLayout.size, 327_940)
+    assert.strictEqual(multitaskPaperLayout.attentionSize, 131_072)
   })
 
-  it("begins with the attention weights, biases excluded", () => {
-    const isAttentionWeight = (name: string) => /self_attn\.(in_proj_weight|out_proj\.weight)$/.test(name)
-    for (const { name, offset, size } of layout.parameters) {
-      assert.strictEqual(offset + size <= layout.attentionSize, isAttentionWeight(name), name)
-    }
-    const { width, layers } = layout.shape
-    assert.strictEqual(layout.attentionSize, layers * 4 * width * width)
+  it("is that of one task but for the read-out, whose four heads are stacked", () => {
+    const trunk = ({ parameters }: Layout) => parameters.filter(({ name }) => !name.startsWith("head."))
+    assert.deepStrictEqual(trunk(multitaskPaperLayout), trunk(paperLayout))
+    const shapes = multitaskPaperLayout.parameters.slice(-2).map(({ name, shape }) => [name, shape])
+    assert.deepStrictEqual(shapes, [
+      ["head.weight", [4 * 97, 128]],
+      ["head.bias", [4 * 97]],
+    ])
   })
 })
+
+describe.each(layouts)(
+  "a layout of $shape.layers layers, $shape.tasks tasks, $shape.width wide",
+  (layout) => {
+    it("tiles the vector: every parameter begins where the one before it ends", () => {
+      let end = 0
+      for (const { offset, size, shape } of layout.parameters) {
+        assert.strictEqual(offset, end)
+        assert.strictEqual(size, sizeOf(shape))
+        end += size
+      }
+      assert.strictEqual(end, layout.size)
+    })
+
+    it("begins with the attention weights, biases excluded", () => {
+      const isAttentionWeight = (name: string) => /self_attn\.(in_proj_weight|out_proj\.weight)$/.test(name)
+      for (const { name, offset, size } of layout.parameters) {
+        assert.strictEqual(offset + size <= layout.attentionSize, isAttentionWeight(name), name)
+      }
+      const { width, layers } = layout.shape
+      assert.strictEqual(layout.attentionSize, layers * 4 * width * width)
+    })
+  },
+)
 
 it("a layout depends on the number of heads in nothing but its shape", () => {
   const { shape } = paperLayout

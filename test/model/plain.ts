@@ -1,11 +1,11 @@
 /**
  * The model in its plain form, written for comparison with PyTorch's modules line by line and not for speed:
- * what `src/model/transformer.ts` and `src/model/adamw.ts` must equal. Nothing here is shared with them but the
+ * what `src/model/transformer.ts` and `src/model/optimizer.ts` must equal. Nothing here is shared with them but the
  * names of the parameters. n examples, d wide, h heads, f wide feed-forward, p classes.
  */
 import * as tf from "@tensorflow/tfjs"
-import type { AdamWConfig } from "../../src/model/adamw.ts"
 import type { ModelShape, Parameters } from "../../src/model/layout.ts"
+import type { OptimizerConfig } from "../../src/model/optimizer.ts"
 
 /** x [..., in], w [out, in], b [out] -> [..., out] */
 const linear = (x: tf.Tensor, w: tf.Tensor, b: tf.Tensor): tf.Tensor => {
@@ -78,7 +78,17 @@ export const loss = (logits: tf.Tensor, label: tf.Tensor): tf.Scalar => {
   return tf.neg(tf.mean(tf.log(probability)))
 }
 
-/** What AdamW keeps for each parameter tensor. */
+/**
+ * Mean cross-entropy of one task of several: logits [n, tasks·p] with the heads side by side, label int32 [n·tasks] with
+ * the tasks of an example side by side.
+ */
+export const taskLoss = (logits: tf.Tensor, label: tf.Tensor, tasks: number, task: number): tf.Scalar => {
+  const ownLogits = tf.split(logits, tasks, 1)[task]
+  const places = Array.from({ length: logits.shape[0] }, (_, i) => i * tasks + task)
+  return loss(ownLogits, tf.cast(tf.gather(label, tf.tensor1d(places, "int32")), "int32"))
+}
+
+/** What an optimiser keeps for each parameter tensor. */
 export interface OptimiserState {
   readonly theta: ReadonlyArray<Float64Array>
   readonly first: ReadonlyArray<Float64Array>
@@ -100,7 +110,7 @@ const clip = (gradients: ReadonlyArray<Float64Array>, clipNorm: number): Readonl
 
 /** Step t, counted from 1, of PyTorch's `AdamW` after clipping: tensor by tensor, in float64. */
 export const adamWStep = (
-  { learningRate, beta1, beta2, epsilon, weightDecay, clipNorm }: AdamWConfig,
+  { learningRate, beta1, beta2, epsilon, weightDecay, clipNorm }: OptimizerConfig,
   state: OptimiserState,
   gradients: ReadonlyArray<Float64Array>,
   t: number,
@@ -116,4 +126,24 @@ export const adamWStep = (
     }),
   )
   return { theta, first, second }
+}
+
+/**
+ * One step of PyTorch's `SGD` with momentum and no dampening after clipping, with the weights decayed beforehand by
+ * 1 − lr · weight decay: tensor by tensor, in float64.
+ */
+export const sgdStep = (
+  { learningRate, beta1, weightDecay, clipNorm }: OptimizerConfig,
+  state: OptimiserState,
+  gradients: ReadonlyArray<Float64Array>,
+): OptimiserState => {
+  const clipped = clip(gradients, clipNorm)
+  const first = state.first.map((v, i) => v.map((vj, j) => beta1 * vj + clipped[i][j]))
+  const theta = state.theta.map((w, i) =>
+    w.map((wj, j) => {
+      const decayed = wj - learningRate * weightDecay * wj
+      return decayed - learningRate * first[i][j]
+    }),
+  )
+  return { theta, first, second: state.second }
 }

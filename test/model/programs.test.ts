@@ -1,8 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
-import { stepScalars } from "../../src/model/adamw.ts"
 import { unpack } from "../../src/model/layout.ts"
+import { stepScalars } from "../../src/model/optimizer.ts"
 import { f32, i32, program } from "../../src/model/Program.ts"
 import { attentionGradient, evaluateExamples, trainSteps } from "../../src/model/programs.ts"
 import { assertClose } from "./close.ts"
@@ -37,6 +37,110 @@ const stacked = {
   b: Int32Array.from(batches.flatMap(({ b }) => Array.from(b))),
   label: Int32Array.from(batches.flatMap(({ label }) => Array.from(label))),
 }
+
+/** Three tasks on one trunk. */
+const tasks = 3
+const multitask = smallLayout(2, tasks)
+
+/** Loss and gradient of each task of the plain model by itself, and its logits. */
+const plainTasks = program({
+  name: "plain tasks",
+  inputs: { theta: f32(multitask.size), a: i32(n), b: i32(n), label: i32(n * tasks) },
+  outputs: {
+    losses: f32(tasks),
+    gradients: f32(tasks, multitask.size),
+    logits: f32(n, tasks * modulus),
+  },
+  body: ({ theta, a, b, label }) => {
+    const logits = (flat: tf.Tensor) => plain.logits(multitask.shape, unpack(multitask, flat), a, b)
+    const all = Array.from({ length: tasks }, (_, task) =>
+      tf.valueAndGrad((flat: tf.Tensor) => plain.taskLoss(logits(flat), label, tasks, task))(theta),
+    )
+    return {
+      losses: tf.stack(all.map(({ value }) => value)),
+      gradients: tf.stack(all.map(({ grad }) => grad)),
+      logits: logits(theta),
+    }
+  },
+})
+
+layer(eager)("the programs of a model of several tasks", (it) => {
+  const theta = randomTheta(multitask, 6)
+  const examples = randomExamples(multitask, n, 4)
+  const reference = run(plainTasks, { theta, ...examples })
+  const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0)
+
+  it.effect("capture the gradient of the sum of the tasks' mean cross-entropies", () =>
+    Effect.gen(function* () {
+      const { losses, gradients } = yield* reference
+      const { loss, gradient } = yield* run(attentionGradient(multitask, n), { theta, ...examples })
+      assertClose(loss, [sum(losses)], 1e-5)
+      const expected = Array.from({ length: multitask.attentionSize }, (_, i) =>
+        sum(losses.map((_, task) => gradients[task * multitask.size + i])),
+      )
+      assertClose(gradient, expected, 1e-5)
+    }),
+  )
+
+  it.effect.each([0, 1, 2])("capture the gradient of task %i alone", (task) =>
+    Effect.gen(function* () {
+      const { losses, gradients } = yield* reference
+      const { loss, gradient } = yield* run(attentionGradient(multitask, n, task), { theta, ...examples })
+      assertClose(loss, [losses[task]], 1e-5)
+      const start = task * multitask.size
+      assertClose(gradient, gradients.subarray(start, start + multitask.attentionSize), 1e-5)
+    }),
+  )
+
+  it.effect("train on that sum", () =>
+    Effect.gen(function* () {
+      const { losses, gradients } = yield* reference
+      const { stepSize, decay, denominatorScale } = stepScalars(paperOptimiser, 1)
+      const zeros = new Float32Array(multitask.size)
+      const { carry, ys } = yield* runScan(trainSteps(multitask, paperOptimiser, n), {
+        carry: { theta, first: zeros, second: zeros },
+        xs: {
+          ...examples,
+          stepSize: Float32Array.of(stepSize),
+          decay: Float32Array.of(decay),
+          denominatorScale: Float32Array.of(denominatorScale),
+        },
+        constants: {},
+      })
+      const gradient = Array.from({ length: multitask.size }, (_, i) =>
+        sum(losses.map((_, task) => gradients[task * multitask.size + i])),
+      )
+      const norm = Math.hypot(...gradient)
+      assert.isAbove(norm, paperOptimiser.clipNorm)
+      assertClose(ys.loss, [sum(losses)], 1e-5)
+      assertClose(ys.gradientNorm, [norm], 1e-5)
+      assertClose(
+        carry.first,
+        gradient.map((g) => (0.1 * g) / norm),
+        1e-5,
+      )
+    }),
+  )
+
+  it.effect("evaluate every example on every task, example by example", () =>
+    Effect.gen(function* () {
+      const { losses, logits } = yield* reference
+      const { ys } = yield* runScan(evaluateExamples(multitask, n), {
+        carry: {},
+        xs: examples,
+        constants: { theta },
+      })
+      const meanLoss = losses.map((_, task) => sum(ys.loss.filter((_, i) => i % tasks === task)) / n)
+      assertClose(meanLoss, losses, 1e-5)
+      const correct = Int32Array.from(examples.label, (label, i) => {
+        const row = logits.subarray(i * modulus, (i + 1) * modulus)
+        return row.indexOf(Math.max(...row)) === label ? 1 : 0
+      })
+      assert.deepStrictEqual(ys.correct, correct)
+      assert.isAbove(sum(correct), 0)
+    }),
+  )
+})
 
 layer(eager)("the programs", (it) => {
   it.effect("train as the plain model with the plain optimiser does", () =>

@@ -1,16 +1,21 @@
 /** Small models, parameters and examples that the tests of model and engines share. */
 import { Effect } from "effect"
-import type { AdamWConfig } from "../../src/model/adamw.ts"
 import { initialParameters } from "../../src/model/initialise.ts"
 import { type Layout, makeLayout } from "../../src/model/layout.ts"
+import type { OptimizerConfig } from "../../src/model/optimizer.ts"
 import type { Program, Scan, Signature, Values } from "../../src/model/Program.ts"
 import { integers, normals, stream } from "../../src/numerics/random.ts"
 import { EagerEngine } from "../../src/services/engine/eager/EagerEngine.ts"
 import { TensorEngine } from "../../src/services/TensorEngine.ts"
 
-export const paperLayout = makeLayout({ modulus: 97, width: 128, heads: 4, feedForward: 256, layers: 2 })
+const paperShape = { modulus: 97, width: 128, heads: 4, feedForward: 256, layers: 2 }
 
-export const paperOptimiser: AdamWConfig = {
+export const paperLayout = makeLayout({ ...paperShape, tasks: 1 })
+export const multitaskPaperLayout = makeLayout({ ...paperShape, tasks: 4 })
+
+export const paperOptimiser: OptimizerConfig = {
+  optimizer: "adamw",
+  schedule: { kind: "constant" },
   learningRate: 1e-3,
   beta1: 0.9,
   beta2: 0.98,
@@ -23,8 +28,8 @@ export const paperOptimiser: AdamWConfig = {
  * A model of the paper's form that runs in milliseconds. No two of its sizes are equal, the width of a head
  * included, so that no mix-up of axes goes unseen.
  */
-export const smallLayout = (layers: number): Layout =>
-  makeLayout({ modulus: 7 + 2 * (layers - 1), width: 24, heads: 4, feedForward: 32, layers })
+export const smallLayout = (layers: number, tasks = 1): Layout =>
+  makeLayout({ modulus: 7 + 2 * (layers - 1), tasks, width: 24, heads: 4, feedForward: 32, layers })
 
 export const noise = (seed: number, size: number, scale = 1): Float32Array =>
   Float32Array.from(normals(stream(seed, "noise"), size), (z) => z * scale)
@@ -35,10 +40,10 @@ export const randomTheta = (layout: Layout, seed: number): Float32Array => {
   return initialParameters(layout, seed).map((value, i) => value + displacement[i])
 }
 
-/** n examples with labels that have nothing to do with the pair. */
+/** n examples with labels, one for each task, that have nothing to do with the pair. */
 export const randomExamples = ({ shape }: Layout, n: number, seed: number) => {
-  const tokens = (step: number) => integers(stream(seed, "probe", step), n, shape.modulus)
-  return { a: tokens(0), b: tokens(1), label: tokens(2) }
+  const tokens = (step: number, count = n) => integers(stream(seed, "probe", step), count, shape.modulus)
+  return { a: tokens(0), b: tokens(1), label: tokens(2, n * shape.tasks) }
 }
 
 /** A random unit vector. */

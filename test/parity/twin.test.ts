@@ -17,7 +17,7 @@ import { decode } from "../../src/services/formats/safetensors.ts"
 import { TensorEngine } from "../../src/services/TensorEngine.ts"
 import { randomDirection } from "../../src/stages/directions.ts"
 import { draw, type Examples, type Pairs, take } from "../../src/stages/pairs.ts"
-import { stepInputs } from "../../src/stages/train.ts"
+import { stepInputs } from "../../src/stages/training.ts"
 
 const STEPS = 200
 const LOSS_LIMIT = 5e-6
@@ -29,7 +29,7 @@ const golden = Result.getOrThrow(
 ).tensors
 const values = (name: string) => Array.from(golden[name].data, Number)
 
-const layout = makeLayout({ modulus: paper.data.modulus, ...paper.model })
+const layout = makeLayout({ modulus: paper.data.modulus, tasks: 1, ...paper.model })
 const seed = 42
 
 /** All pairs of addition mod 97 and the training half of seed 42. */

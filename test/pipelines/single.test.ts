@@ -11,9 +11,11 @@ describe("the configurations", () => {
     }
     assert.deepStrictEqual(paper, {
       seed: 42,
-      data: { operation: "add", modulus: 97, trainFraction: 0.5 },
+      data: { operation: "add", modulus: 97, trainFraction: 0.5, labels: "true" },
       model: { width: 128, heads: 4, feedForward: 256, layers: 2 },
       train: {
+        optimizer: "adamw",
+        schedule: { kind: "constant" },
         learningRate: 0.001,
         beta1: 0.9,
         beta2: 0.98,
@@ -25,9 +27,9 @@ describe("the configurations", () => {
         evaluateEvery: 25,
         stop: { accuracy: 0.98, count: 20, consecutive: false },
       },
-      capture: { batch: "mixed", batchSize: 512 },
-      svd: { window: 20, rank: 3, points: 40 },
-      probe: { probes: 1024, epsilon: 0.005, draws: 20 },
+      capture: { batch: "mixed", batchSize: 512, task: null, stride: 1 },
+      svd: { window: 20, rank: 3, points: 40, every: 1 },
+      probe: { probes: 1024, epsilon: 0.005, centroid: "correct-logit", from: "table", task: 0, draws: 20 },
     })
   })
 })
@@ -102,9 +104,16 @@ describe("a change of one field", () => {
     readonly [what: string, change: Partial<SingleConfig>, again: ReadonlyArray<string>]
   > = [
     ["nothing", {}, []],
-    ["nothing but the order of fields", { probe: { draws: 3, epsilon: 0.005, probes: 8 } }, []],
+    ["nothing but the order of fields", { svd: { every: 1, points: 3, rank: 2, window: 4 } }, []],
     ["seed", { seed: 43 }, labels],
     ["data.operation", { data: { ...tiny.data, operation: "sub" } }, labels],
+    ["data.labels", { data: { ...tiny.data, labels: "shuffled" } }, labels],
+    ["train.optimizer", { train: { ...tiny.train, optimizer: "sgd" } }, matching(/^(?!generate)/)],
+    [
+      "train.schedule",
+      { train: { ...tiny.train, schedule: { kind: "warmup-cosine", warmup: 10, period: 50 } } },
+      matching(/^(?!generate)/),
+    ],
     ["model.feedForward", { model: { ...tiny.model, feedForward: 16 } }, matching(/^(?!generate)/)],
     ["train.weightDecay", { train: { ...tiny.train, weightDecay: 0.5 } }, matching(/^(?!generate)/)],
     ["train.maxSteps", { train: { ...tiny.train, maxSteps: 40 } }, matching(/^(?!generate)/)],
@@ -116,11 +125,15 @@ describe("a change of one field", () => {
     ],
     ["capture.batch", { capture: { ...tiny.capture, batch: "train" } }, matching(/capture/, /gradient/)],
     ["capture.batchSize", { capture: { ...tiny.capture, batchSize: 9 } }, matching(/capture/, /gradient/)],
+    ["capture.task", { capture: { ...tiny.capture, task: 0 } }, matching(/capture/, /gradient/)],
+    ["svd.every", { svd: { ...tiny.svd, every: 2 } }, matching(/svd/, /null/, /coupling/)],
     ["svd.window", { svd: { ...tiny.svd, window: 3 } }, matching(/svd/, /coupling/)],
     ["svd.rank", { svd: { ...tiny.svd, rank: 3 } }, matching(/svd/, /coupling/)],
     ["svd.points", { svd: { ...tiny.svd, points: 2 } }, matching(/svd/, /null/, /coupling/)],
     ["probe.probes", { probe: { ...tiny.probe, probes: 9 } }, matching(/null/, /coupling/)],
     ["probe.epsilon", { probe: { ...tiny.probe, epsilon: 0.004 } }, matching(/null/, /coupling/)],
+    ["probe.epsilon, to its limit", { probe: { ...tiny.probe, epsilon: 0 } }, matching(/null/, /coupling/)],
+    ["probe.centroid", { probe: { ...tiny.probe, centroid: "logit-sum" } }, matching(/null/, /coupling/)],
     ["probe.draws", { probe: { ...tiny.probe, draws: 4 } }, matching(/null/, /coupling/)],
   ]
 

@@ -4,6 +4,7 @@ import { closure, evaluator } from "../../src/pipelines/Node.ts"
 import { type SingleConfig, single, smoke, targets } from "../../src/pipelines/single.ts"
 import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
 import { OnnxEngine } from "../../src/services/engine/onnx/OnnxEngine.ts"
+import { Executor } from "../../src/services/executor/Executor.ts"
 import { Progress } from "../../src/services/Progress.ts"
 import { StageRunner } from "../../src/services/StageRunner.ts"
 import { TensorEngine } from "../../src/services/TensorEngine.ts"
@@ -12,12 +13,12 @@ import { temporaryStore } from "../services/store/temporary.ts"
 /** Checkpoints 0, 5, …, 50: numbers 0 to 10. Measurement points: checkpoints 0, 5 and 10. */
 export const tiny: SingleConfig = {
   ...smoke,
-  data: { operation: "add", modulus: 7, trainFraction: 0.5 },
+  data: { operation: "add", modulus: 7, trainFraction: 0.5, labels: "true" },
   model: { width: 8, heads: 2, feedForward: 8, layers: 2 },
   train: { ...smoke.train, batchSize: 8, maxSteps: 50, evaluateEvery: 5 },
-  capture: { batch: "mixed", batchSize: 8 },
-  svd: { window: 4, rank: 2, points: 3 },
-  probe: { probes: 8, epsilon: 0.005, draws: 3 },
+  capture: { ...smoke.capture, batchSize: 8 },
+  svd: { window: 4, rank: 2, points: 3, every: 1 },
+  probe: { ...smoke.probe, probes: 8, draws: 3 },
 }
 
 /** Every field of a configuration as `path=value`, as `--set` takes it. */
@@ -59,6 +60,8 @@ export const runSingle = Effect.fn("runSingle")(function* (config: SingleConfig)
     running: (label, effect) => Effect.tap(effect, () => Effect.sync(() => computed.push(label))),
     step: () => Effect.void,
     cached: (label) => Effect.sync(() => cached.push(label)),
+    plan: () => Effect.void,
+    say: () => Effect.void,
   })
   const nodes = single(config)
   const resolve = evaluator()
@@ -69,7 +72,13 @@ export const runSingle = Effect.fn("runSingle")(function* (config: SingleConfig)
       Effect.map(resolve(coupling), (output) => ({ kind, direction, ...output })),
     )
     return { data, run, couplings, computed, cached }
-  }).pipe(Effect.provide(Layer.fresh(StageRunner.layer()).pipe(Layer.provideMerge(progress))))
+  }).pipe(
+    Effect.provide(
+      Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess))).pipe(
+        Layer.provideMerge(progress),
+      ),
+    ),
+  )
 })
 
 /** The labels of all nodes of `single`. */

@@ -5,21 +5,25 @@ import { permutation, stream } from "../../src/numerics/random.ts"
 import { getTable } from "../../src/services/artifacts.ts"
 import { numbers } from "../../src/services/formats/parquet.ts"
 import { DataConfig, generateData } from "../../src/stages/generateData.ts"
-import { loadPairs } from "../../src/stages/pairs.ts"
+import { concatenate, draw, loadPairs, take } from "../../src/stages/pairs.ts"
 import { temporaryStore } from "../services/store/temporary.ts"
 
 const noCursor = { entries: [], advance: () => Effect.die("wrote a cursor") }
 
+interface Settings {
+  readonly modulus: number
+  readonly trainFraction: number
+  readonly labels: "true" | "shuffled"
+  readonly seed: number
+}
+
 /** The stage's output, and its table as columns. */
 const generate = Effect.fn("generate")(function* (
   operation: Operation,
-  {
-    modulus = 97,
-    trainFraction = 0.5,
-    seed = 42,
-  }: { modulus?: number; trainFraction?: number; seed?: number } = {},
+  { modulus = 97, trainFraction = 0.5, labels = "true", seed = 42 }: Partial<Settings> = {},
 ) {
-  const dataset = yield* generateData.run({ operation, modulus, trainFraction, seed }, noCursor)
+  const input = { operations: [operation], modulus, trainFraction, labels, seed } as const
+  const dataset = yield* generateData.run(input, noCursor)
   const rows = yield* getTable(dataset.pairs)
   const column = (name: string) => Array.from(numbers(rows, name))
   const columns = {
@@ -59,7 +63,7 @@ describe("generate-data", () => {
       for (const operation of operations) {
         const { a, b, label, names } = yield* generate(operation, { modulus: 7 })
         assert.deepStrictEqual(names, ["a", "b", "label", "order", "train"])
-        const values = residues(operation, 7)
+        const values = residues([operation], 7)
         const pairs = values.flatMap((first) => values.map((second) => [first, second]))
         assert.deepStrictEqual(
           a.map((first, i) => [first, b[i]]),
@@ -128,6 +132,95 @@ describe("generate-data", () => {
   )
 })
 
+describe("generate-data of several operations", () => {
+  const four = ["add", "sub", "mul", "x2_y2"] as const
+  const input = { operations: four, modulus: 97, trainFraction: 0.5, labels: "true", seed: 42 } as const
+
+  it.effect(
+    "has the pairs of the one that needs inverses, 9216 of them, and a column of labels for each",
+    () =>
+      Effect.gen(function* () {
+        const dataset = yield* generateData.run(input, noCursor)
+        assert.deepInclude(dataset, { operations: four, modulus: 97, pairCount: 9216, trainCount: 4608 })
+        const rows = yield* getTable(dataset.pairs)
+        assert.deepStrictEqual(rows.columnNames(), [
+          "a",
+          "b",
+          "label_add",
+          "label_sub",
+          "label_mul",
+          "label_x2_y2",
+          "order",
+          "train",
+        ])
+        const single = yield* generateData.run({ ...input, operations: ["mul"] }, noCursor)
+        const mul = yield* getTable(single.pairs)
+        for (const name of ["a", "b", "order", "train"]) {
+          assert.strictEqual(numbers(rows, name).join(), numbers(mul, name).join(), name)
+        }
+        const [a, b] = [numbers(rows, "a"), numbers(rows, "b")]
+        for (const operation of four) {
+          const column = numbers(rows, `label_${operation}`)
+          assert.isTrue(
+            column.every((label, i) => label === apply(operation, a[i], b[i], 97)),
+            operation,
+          )
+        }
+      }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.effect("is loaded with the labels of an example side by side, through drawing and joining", () =>
+    Effect.gen(function* () {
+      const { all, train } = yield* loadPairs(yield* generateData.run(input, noCursor))
+      const joined = concatenate([draw(train, stream(1, "probe"), 50), take(all, Int32Array.of(3, 3, 9215))])
+      assert.lengthOf(joined.a, 53)
+      for (const examples of [all, train, joined]) {
+        const expected = Array.from(examples.a, (a, i) =>
+          four.map((operation) => apply(operation, a, examples.b[i], 97)),
+        )
+        assert.strictEqual(examples.label.join(), expected.flat().join())
+      }
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+})
+
+describe("shuffled labels", () => {
+  it.effect("are the true ones in another order; pairs and split are the same", () =>
+    Effect.gen(function* () {
+      const right = yield* generate("add", { modulus: 23 })
+      const shuffled = yield* generate("add", { modulus: 23, labels: "shuffled" })
+      assert.strictEqual(right.dataset.labels, "true")
+      assert.strictEqual(shuffled.dataset.labels, "shuffled")
+      for (const name of ["a", "b", "order", "train"] as const) {
+        assert.deepStrictEqual(shuffled[name], right[name])
+      }
+      assert.deepStrictEqual(ascending(shuffled.label), ascending(right.label))
+      const kept = shuffled.label.filter((label, i) => label === right.label[i]).length
+      // Chance: 1/23 of 529, 23 ± 4.7.
+      assert.isBelow(kept, 23 + 5 * 4.7)
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.effect("have an order of their own for each seed and each operation", () =>
+    Effect.gen(function* () {
+      const shuffledBy = Effect.fnUntraced(function* (seed: number) {
+        const operations = ["add", "sub"] as const
+        const config = { operations, modulus: 23, trainFraction: 0.5, labels: "shuffled", seed } as const
+        const rows = yield* getTable((yield* generateData.run(config, noCursor)).pairs)
+        return [Array.from(numbers(rows, "label_add")), Array.from(numbers(rows, "label_sub"))]
+      })
+      const [add, sub] = yield* shuffledBy(42)
+      const [other] = yield* shuffledBy(137)
+      assert.deepStrictEqual(add, (yield* generate("add", { modulus: 23, labels: "shuffled" })).label)
+      assert.notDeepEqual(other, add)
+      // Under one order for both, the two would still be the sum and difference of the same pair: 2a mod 23 = sum.
+      const evenly = Array.from({ length: 529 }, (_, i) => (add[i] + sub[i]) % 23)
+      const right = Array.from({ length: 529 }, (_, i) => (2 * Math.floor(i / 23)) % 23)
+      assert.notDeepEqual(ascending(evenly), ascending(right))
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+})
+
 describe("loadPairs", () => {
   it.effect("gives all pairs a-major, and the training pairs in the order of the shuffle", () =>
     Effect.gen(function* () {
@@ -146,28 +239,33 @@ describe("loadPairs", () => {
 })
 
 describe("DataConfig", () => {
-  const config = { operation: "add", modulus: 97, trainFraction: 0.5 }
+  const config = { operations: ["add"], modulus: 97, trainFraction: 0.5, labels: "true" }
   const check = (change: object) => Schema.decodeUnknownResult(DataConfig)({ ...config, ...change })._tag
 
   it.each([
     {},
-    { operation: "x3_xy" },
+    { operations: ["x3_xy"] },
+    { operations: ["add", "sub", "mul", "x2_y2"] },
+    { labels: "shuffled" },
     { modulus: 3 },
     { modulus: 997 },
-    { operation: "add", modulus: 15 },
-    { operation: "mul", modulus: 23 },
+    { operations: ["add"], modulus: 15 },
+    { operations: ["mul"], modulus: 23 },
     { trainFraction: 0.99 },
   ])("takes %j", (change) => {
     assert.strictEqual(check(change), "Success")
   })
 
   it.each([
-    { operation: "div" },
+    { operations: ["div"] },
+    { operations: [] },
+    { operations: ["add", "mul", "add"] },
+    { labels: "random" },
     { modulus: 2 },
     { modulus: 998 },
     { modulus: 9.5 },
-    { operation: "mul", modulus: 15 },
-    { operation: "mul", modulus: 961 },
+    { operations: ["mul"], modulus: 15 },
+    { operations: ["add", "mul"], modulus: 961 },
     { trainFraction: 0 },
     { trainFraction: 1 },
     { trainFraction: Number.NaN },
@@ -178,7 +276,7 @@ describe("DataConfig", () => {
   // Found: 1 % of 49 pairs is none. The training runs to its end and fails on the mean of no accuracies.
   it("refuses a share that leaves no pair to train on", () => {
     assert.strictEqual(check({ modulus: 7, trainFraction: 0.01 }), "Failure")
-    assert.strictEqual(check({ operation: "mul", modulus: 3, trainFraction: 0.2 }), "Failure")
-    assert.strictEqual(check({ operation: "mul", modulus: 3, trainFraction: 0.25 }), "Success")
+    assert.strictEqual(check({ operations: ["mul"], modulus: 3, trainFraction: 0.2 }), "Failure")
+    assert.strictEqual(check({ operations: ["mul"], modulus: 3, trainFraction: 0.25 }), "Success")
   })
 })

@@ -18,7 +18,7 @@ import { randomDirection } from "../../src/stages/directions.ts"
 import { draw, loadPairs } from "../../src/stages/pairs.ts"
 import { laboratory, runSingle, tiny } from "../pipelines/tiny.ts"
 
-const layout = makeLayout({ modulus: tiny.data.modulus, ...tiny.model })
+const layout = makeLayout({ modulus: tiny.data.modulus, tasks: 1, ...tiny.model })
 const size = layout.attentionSize
 
 type Run = Effect.Success<ReturnType<typeof runSingle>>

@@ -1,0 +1,152 @@
+/**
+ * The arms of experiment.md §6: what becomes of the attention vector (gradient or displacement) of one step.
+ *
+ * A SED arm works on the top directions of a window of the last W vectors, refreshed every step; a random arm on a
+ * fresh random subspace of the same rank; the rest are the nulls that tell "any rank-3 step helps" from "attention
+ * need not move at all".
+ */
+import { Schema } from "effect"
+import { norm } from "../numerics/gram.ts"
+import { randomProjection, rollingBasis } from "../numerics/projection.ts"
+import { normalsInto, stream } from "../numerics/random.ts"
+import { Count } from "./contracts.ts"
+
+/** Arms that project on a subspace; they exist in both versions. */
+const PROJECTIONS = [
+  "remove-sed",
+  "keep-sed",
+  "remove-random",
+  "keep-random",
+  "keep-random-norm-matched",
+] as const
+
+export const arms = [...PROJECTIONS, "noise", "frozen", "frozen-after-warmup", "decay-only"] as const
+export type ArmName = (typeof arms)[number]
+
+const isProjection = (arm: ArmName): boolean => PROJECTIONS.some((name) => name === arm)
+const usesWindow = (arm: ArmName): boolean => arm === "remove-sed" || arm === "keep-sed"
+
+export const InterventionConfig = Schema.Struct({
+  /**
+   * `remove-*`, `keep-*`: without, or only, the component in the top SED or in random directions;
+   * `keep-random-norm-matched`: rescaled to the natural norm; `noise`: a Gaussian vector of the natural norm;
+   * `frozen`: attention never moves; `frozen-after-warmup`: not after the warm-up; `decay-only`: zero gradient after
+   * the warm-up, so weight decay (and what momentum is left) moves it.
+   */
+  arm: Schema.Literals(arms),
+  /** What is modified: the clipped gradient before the optimiser, or the displacement after it. */
+  version: Schema.Literals(["gradient", "update"]),
+  /** What the window holds: the modified vectors (the published code), or the natural ones. */
+  buffer: Schema.Literals(["modified", "natural"]),
+  /** W: vectors in the window. */
+  window: Count(1000),
+  /** Directions removed or kept. */
+  rank: Count(1000),
+  /** Natural steps before the first modified one; they fill the window. */
+  warmup: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 })),
+}).check(
+  Schema.makeFilter(({ arm, version }) =>
+    version === "update" && !isProjection(arm)
+      ? { path: ["version"], issue: `Expected gradient, the only version of ${arm}, got update` }
+      : true,
+  ),
+  Schema.makeFilter(({ arm, buffer }) =>
+    buffer === "natural" && !usesWindow(arm)
+      ? { path: ["buffer"], issue: `Expected modified, because ${arm} has no window, got natural` }
+      : true,
+  ),
+  Schema.makeFilter(({ rank, window }) =>
+    rank <= window ? true : { path: ["rank"], issue: `Expected at most the window ${window}, got ${rank}` },
+  ),
+)
+export type InterventionConfig = typeof InterventionConfig.Type
+
+export interface Modification {
+  /** [attentionSize]; overwritten by the next step. */
+  readonly vector: Float32Array
+  readonly modified: boolean
+  /** Share of the window's energy in its top directions; null without a window. */
+  readonly energyShare: number | null
+}
+
+export interface Arm {
+  /** What becomes of the natural vector of step t; also moves the window on. */
+  readonly modify: (t: number, natural: Float32Array) => Modification
+  /** Whether θ_attn is put back after step t. */
+  readonly freezes: (t: number) => boolean
+  /** The window's vectors, oldest first. */
+  readonly rows: () => ReadonlyArray<Float32Array>
+}
+
+const scaleTo = (vector: Float32Array, length: number): void => {
+  const scale = length / norm(vector)
+  for (let i = 0; i < vector.length; i++) vector[i] *= scale
+}
+
+const subtractFrom = (whole: Float32Array, part: Float32Array): void => {
+  for (let i = 0; i < part.length; i++) part[i] = whole[i] - part[i]
+}
+
+/** An arm at work on vectors [size]; `rows` is the window to go on from. */
+export const openArm = (
+  { arm, buffer, window, rank, warmup }: InterventionConfig,
+  size: number,
+  seed: number,
+  rows: ReadonlyArray<Float32Array>,
+): Arm => {
+  const vector = new Float32Array(size)
+
+  /** Writes the modified vector of an arm without a window. */
+  const write = (t: number, natural: Float32Array): void => {
+    switch (arm) {
+      case "remove-random":
+      case "keep-random":
+      case "keep-random-norm-matched":
+        randomProjection(natural, stream(seed, "random-basis", t), rank, vector)
+        if (arm === "remove-random") subtractFrom(natural, vector)
+        if (arm === "keep-random-norm-matched") scaleTo(vector, norm(natural))
+        return
+      case "noise":
+        normalsInto(stream(seed, "noise", t), vector)
+        scaleTo(vector, norm(natural))
+        return
+      case "frozen":
+      case "frozen-after-warmup":
+      case "decay-only":
+        vector.fill(0)
+    }
+  }
+
+  const first = arm === "frozen" ? 1 : warmup + 1
+  const natural = (vector: Float32Array): Modification => ({ vector, modified: false, energyShare: null })
+
+  if (!usesWindow(arm)) {
+    return {
+      modify: (t, given) => {
+        if (t < first) return natural(given)
+        write(t, given)
+        return { vector, modified: true, energyShare: null }
+      },
+      freezes: (t) => arm.startsWith("frozen") && t >= first,
+      rows: () => [],
+    }
+  }
+
+  const basis = rollingBasis(window, size, rows)
+  return {
+    modify: (t, given) => {
+      if (t < first) {
+        basis.push(given)
+        return natural(given)
+      }
+      const { coefficients, products, energyShare } = basis.projection(given, rank)
+      basis.combine(coefficients, vector)
+      if (arm === "remove-sed") subtractFrom(given, vector)
+      if (buffer === "natural") basis.push(given, products)
+      else basis.push(vector)
+      return { vector, modified: true, energyShare: Number.isFinite(energyShare) ? energyShare : null }
+    },
+    freezes: () => false,
+    rows: basis.rows,
+  }
+}
