@@ -1,17 +1,116 @@
-/** `reproduce-all`: everything of the paper that is built so far. */
-import { Effect } from "effect"
-import { Command } from "effect/cli"
-import { json, runnerLayer, scale, store, threads } from "./options.ts"
-import { runPipeline } from "./runPipeline.ts"
+/** `reproduce-all`: the whole paper, from data to claims; the table fills in as results arrive. */
+import { Console, Effect, FileSystem, Option, Path, Schema } from "effect"
+import { Command, Flag } from "effect/cli"
+import { type Claim, ClaimRow, correct, evaluateClaim, untestedRow, upstreamOf } from "../pipelines/Claim.ts"
+import { claims } from "../pipelines/claims.ts"
+import { isStage } from "../pipelines/derive.ts"
+import { evaluator, type Node, type Resolve } from "../pipelines/Node.ts"
+import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../pipelines/paper.ts"
+import { type Scale, SMOKE_NOTE } from "../pipelines/registry.ts"
+import { claimLine, claimsHeader, claimsTable } from "../report/claimsText.ts"
+import { writeReport } from "../report/write.ts"
+import { Progress } from "../services/Progress.ts"
+import { BadInput } from "./BadInput.ts"
+import { oneLine } from "./oneLine.ts"
+import { json, requireWritable, runnerLayer, scale, store, threads, workers } from "./options.ts"
+import { isDamaged, retryDamaged } from "./retryDamaged.ts"
 
-export const reproduceAll = Command.make("reproduce-all", { scale, store, threads, json }, (options) =>
-  runPipeline({ ...options, pipeline: "reproduce-all", set: [] }).pipe(Effect.provide(runnerLayer(options))),
+const seeds = Flag.Int("seeds").pipe(
+  Flag.withMetavar("N"),
+  Flag.withDescription("Seeds of every experiment: the paper's 42, 137 and 2024, then 1, 2, … (default: 3)"),
+  Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))),
+  Flag.optional,
+)
+
+const out = Flag.String("out").pipe(
+  Flag.withMetavar("DIR"),
+  Flag.withDescription(
+    "Directory of claims, tables and figures (default: artifacts/paper, or artifacts/smoke)",
+  ),
+  Flag.optional,
+)
+
+interface Options {
+  readonly scale: Scale
+  readonly seeds: Option.Option<number>
+  readonly workers: number
+  readonly json: boolean
+  readonly out: Option.Option<string>
+}
+
+const configOf = ({ scale, seeds }: Options): PaperConfig => {
+  const config = scale === "paper" ? paperScale : smokeScale
+  return { ...config, seeds: Option.match(seeds, { onNone: () => config.seeds, onSome: seedsOf }) }
+}
+
+/** Some stages failed to run: the claims that need them are not tested, everything else is written. */
+class ClaimsFailed extends Schema.TaggedError<ClaimsFailed>()("ClaimsFailed", {
+  claims: Schema.Array(Schema.String),
+}) {
+  override get message() {
+    return `${this.claims.length} claims could not be tested, the reasons are above; run the same command again to try again`
+  }
+}
+
+/** A claim's row; one whose stages fail is not tested, and says why. */
+const rowOf = Effect.fnUntraced(function* (claim: Claim, resolve: Resolve) {
+  const progress = yield* Progress
+  const evaluated = yield* Effect.result(evaluateClaim(claim, resolve))
+  if (evaluated._tag === "Failure" && isDamaged(evaluated.failure))
+    return yield* Effect.fail(evaluated.failure)
+  const row =
+    evaluated._tag === "Success" ? evaluated.success : untestedRow(claim, oneLine(evaluated.failure))
+  yield* progress.say(claimLine(row))
+  return { row, failed: evaluated._tag === "Failure" }
+})
+
+const evaluate = Effect.fnUntraced(function* (config: PaperConfig, workers: number) {
+  const progress = yield* Progress
+  const nodes = paper(config)
+  const list = claims(nodes)
+  const features = nodes.features.map(({ features }) => features)
+  const planned = new Set<Node<unknown>>([...list.flatMap(upstreamOf), ...features].filter(isStage))
+  yield* progress.plan([...planned].map(({ label }) => label))
+  const resolve = evaluator()
+  yield* progress.say(claimsHeader)
+  // So many claims at a time keep the workers busy, and the first rows appear within minutes.
+  const rows = yield* Effect.forEach(list, (claim) => rowOf(claim, resolve), { concurrency: workers })
+  // Tables alone need these; what fails leaves no rows.
+  yield* Effect.forEach(features, (node) => Effect.ignore(resolve(node)), { concurrency: workers })
+  return { nodes, resolve, rows }
+})
+
+export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Options) {
+  const path = yield* Path.Path
+  const fs = yield* FileSystem.FileSystem
+  const config = configOf(options)
+  const directory = path.resolve(Option.getOrElse(options.out, () => `artifacts/${options.scale}`))
+  yield* requireWritable
+  yield* fs
+    .makeDirectory(directory, { recursive: true })
+    .pipe(Effect.mapError(({ message }) => new BadInput({ message: `--out ${directory}: ${message}` })))
+  const { nodes, resolve, rows } = yield* retryDamaged(evaluate(config, options.workers))
+  const corrected = correct(rows.map(({ row }) => row))
+  const evidence = options.scale === "smoke" ? SMOKE_NOTE : "the paper's sizes"
+  yield* writeReport({ directory, evidence, paper: nodes, resolve, rows: corrected })
+  yield* options.json
+    ? Console.log(JSON.stringify(yield* Schema.encodeEffect(Schema.Array(ClaimRow))(corrected), null, 2))
+    : Console.log(`\n${claimsTable(corrected)}\n\n${evidence}; written to ${path.relative(".", directory)}/`)
+  const failed = rows.filter(({ failed }) => failed).map(({ row }) => row.id)
+  if (failed.length > 0) return yield* new ClaimsFailed({ claims: failed })
+})
+
+export const reproduceAll = Command.make(
+  "reproduce-all",
+  { scale, seeds, store, out, workers, threads, json },
+  (options) => reproducePaper(options).pipe(Effect.provide(runnerLayer(options))),
 ).pipe(
-  Command.withDescription("Reproduce everything of the paper that is built so far"),
+  Command.withDescription("Reproduce the whole paper: every claim with its verdict, tables and figures"),
   Command.withExamples([
     {
       command: "pnpm pipeline reproduce-all",
       description: "Full size; stop it and start it again at any time",
     },
+    { command: "pnpm pipeline reproduce-all --scale smoke", description: "Check that everything works" },
   ]),
 )

@@ -1,11 +1,12 @@
 /** Runs `single` through the store and prints its result; shared by `run` and `reproduce-all`. */
-import { Console, Effect, Schedule, Schema } from "effect"
-import { evaluator } from "../pipelines/Node.ts"
-import { configOf, type Scale, single } from "../pipelines/registry.ts"
+import { Console, Effect, Schema } from "effect"
+import { evaluateAll } from "../pipelines/Node.ts"
+import { configOf, type Scale, single, targets } from "../pipelines/registry.ts"
 import { SingleConfig } from "../pipelines/single.ts"
 import { requireWritable } from "./options.ts"
 import { override } from "./overrides.ts"
 import { evidenceOf, render, SingleResult } from "./results.ts"
+import { retryDamaged } from "./retryDamaged.ts"
 
 export interface RunOptions {
   readonly pipeline: string
@@ -15,8 +16,9 @@ export interface RunOptions {
 }
 
 const evaluateSingle = Effect.fn("evaluateSingle")(function* (config: SingleConfig) {
-  const { run, couplings } = single(config)
-  const resolve = evaluator()
+  const nodes = single(config)
+  const { run, couplings } = nodes
+  const resolve = yield* evaluateAll(targets(nodes))
   return {
     run: yield* resolve(run),
     coupling: yield* Effect.forEach(couplings, ({ kind, direction, coupling }) =>
@@ -25,16 +27,10 @@ const evaluateSingle = Effect.fn("evaluateSingle")(function* (config: SingleConf
   }
 })
 
-const isDamaged = (error: Error): boolean => "_tag" in error && error._tag === "DamagedArtifact"
-
 export const runPipeline = Effect.fn("runPipeline")(function* ({ pipeline, scale, set, json }: RunOptions) {
   const config = yield* override(SingleConfig, configOf(scale), set)
   yield* requireWritable
-  const outputs = yield* evaluateSingle(config).pipe(
-    // A damaged artifact is in quarantine by now: it counts as missing and is recomputed.
-    Effect.tapError((error) => (isDamaged(error) ? Console.error(`warning: ${error.message}`) : Effect.void)),
-    Effect.retry({ while: isDamaged, schedule: Schedule.recurs(8) }),
-  )
+  const outputs = yield* retryDamaged(evaluateSingle(config))
   const result: SingleResult = {
     pipeline,
     scale,

@@ -1,0 +1,42 @@
+/** Numbers that claims are made of, as nodes. */
+import type { Coupling } from "../stages/measureCoupling.ts"
+import type { Quantity } from "./Claim.ts"
+import { map } from "./derive.ts"
+import type { Node } from "./Node.ts"
+import type { Single } from "./single.ts"
+
+/** Where a published number stands. */
+export const text = "published text"
+export const code = "published numbers"
+export const review = "a reviewer's simulated rebuttal"
+
+export type Kind = "update" | "gradient"
+export type Direction = "forward" | "backward"
+export type Points = "all" | "fullWindows"
+
+export const where: Record<Points, string> = { all: "all points", fullWindows: "points with full windows" }
+
+/** A number for each seed. */
+export const quantity = (definition: string, unit: string, perSeed: Quantity["perSeed"]): Quantity => ({
+  definition,
+  unit,
+  perSeed,
+})
+
+export const couplingNode = (
+  { couplings }: Pick<Single, "couplings">,
+  kind: Kind,
+  direction: Direction,
+): Node<Coupling> => {
+  const found = couplings.find((one) => one.kind === kind && one.direction === direction)
+  if (found === undefined) throw new Error(`single has no ${direction} coupling of ${kind} rows`)
+  return found.coupling
+}
+
+/** Peak of R̄ over the run. */
+export const peak = (coupling: Node<Coupling>, points: Points = "all"): Node<number | null> =>
+  map(coupling, (measured) => measured[points].peak)
+
+/** Peak of R₁ over the run. */
+export const firstPeak = (coupling: Node<Coupling>, points: Points = "all"): Node<number | null> =>
+  map(coupling, ({ first }) => first[points].peak)

@@ -1,0 +1,371 @@
+/** Every figure of a reproduction, from its tables and claims alone. A figure without data is left out. */
+
+import { couplingOverTraining } from "../figures/couplingOverTraining.ts"
+import { fourierHeatMap } from "../figures/fourierHeatMap.ts"
+import type { Interval } from "../figures/Interval.ts"
+import { interventionCurves } from "../figures/interventionCurves.ts"
+import { multitaskCoupling } from "../figures/multitaskCoupling.ts"
+import { peakBars } from "../figures/peakBars.ts"
+import { perExample } from "../figures/perExample.ts"
+import { singularSpectra } from "../figures/singularSpectra.ts"
+import { type Censored, type GrokDefinition, speedupDots } from "../figures/speedupDots.ts"
+import { type Sweep, sweep } from "../figures/sweep.ts"
+import type { Estimator } from "../figures/theme.ts"
+import { type ClaimRow, type Estimate, estimate, RATIO, SPEEDUP } from "../pipelines/Claim.ts"
+import type { Published } from "../pipelines/verdicts.ts"
+import type { Tables } from "./tables.ts"
+
+type Row<Name extends keyof Tables> = Tables[Name][number]
+
+const INTERVAL = "Intervals: 95 % bootstrap over seeds"
+
+const groupBy = <A, K>(
+  items: ReadonlyArray<A>,
+  key: (item: A) => K,
+): ReadonlyArray<readonly [K, Array<A>]> => {
+  const groups = new Map<K, Array<A>>()
+  for (const item of items) {
+    const group = groups.get(key(item))
+    if (group === undefined) groups.set(key(item), [item])
+    else group.push(item)
+  }
+  return [...groups]
+}
+
+/** By several fields at once. */
+const groupByAll = <A>(items: ReadonlyArray<A>, keys: (item: A) => ReadonlyArray<unknown>) =>
+  groupBy(items, (item) => JSON.stringify(keys(item))).map(([, group]) => group)
+
+const intervalOf = ({ value, low, high, perSeed }: Estimate): Interval | null =>
+  value === null
+    ? null
+    : { mean: value, low, high, perSeed: perSeed.flatMap(({ value }) => (value === null ? [] : [value])) }
+
+const isEstimator = (kind: string): kind is Estimator =>
+  ["update", "gradient", "per-op-gradient", "aggregated-gradient"].includes(kind)
+
+const measured = (points: ReadonlyArray<{ step: number; meanR: number | null; fullWindow: boolean }>) =>
+  points.flatMap(({ step, meanR, fullWindow }) =>
+    meanR === null ? [] : [{ step, value: meanR, fullWindow }],
+  )
+
+type CurvePoint = Pick<Row<"coupling">, "operation" | "seed" | "rows" | "step" | "meanR" | "fullWindow">
+
+/** R̄ over steps for each operation, seed and kind of rows. */
+const curves = (rows: ReadonlyArray<CurvePoint>) =>
+  groupByAll(rows, ({ operation, seed, rows }) => [operation, seed, rows]).flatMap((group) => {
+    const [{ operation, seed, rows: kind }] = group
+    const points = measured(group)
+    return isEstimator(kind) && points.length > 0 ? [{ operation, seed, kind, points }] : []
+  })
+
+const overTraining = ({ coupling, accuracy }: Tables, window: string): string | null => {
+  const rows = coupling.filter((row) => row.window === window)
+  const drawn = curves(rows)
+  if (drawn.length === 0) return null
+  return couplingOverTraining({
+    title: `Coupling of the three leading directions over training, ${window} windows`,
+    coupling: drawn,
+    accuracy: groupByAll(accuracy, ({ operation, seed }) => [operation, seed]).map((group) => ({
+      operation: group[0].operation,
+      seed: group[0].seed,
+      curve: group.map(({ step, trainAccuracy, testAccuracy }) => ({
+        step,
+        train: trainAccuracy,
+        test: testAccuracy,
+      })),
+    })),
+    caption: `W = 20 rows, K = 3; ${window === "forward" ? "the window starts at the point (published code)" : "the window ends at the point (causal)"}.`,
+  })
+}
+
+const rangeOf = (paper: Published): { low: number; high: number } | null => {
+  if ("low" in paper) return { low: paper.low, high: paper.high }
+  return "value" in paper ? { low: paper.value, high: paper.value } : null
+}
+
+const peaks = (claims: ReadonlyArray<ClaimRow>): string | null => {
+  const found = claims.flatMap((claim) => {
+    const [, operation, kind] = /^coupling\.single\.(\w+)\.(update|gradient)\.peak$/.exec(claim.id) ?? []
+    const peak = intervalOf(claim.measured)
+    return operation === undefined || kind === undefined || !isEstimator(kind) || peak === null
+      ? []
+      : [{ operation, kind, peak, published: rangeOf(claim.paper) }]
+  })
+  if (found.length === 0) return null
+  return peakBars({
+    title: "Peak coupling by operation",
+    peaks: found,
+    caption: `Peak of R̄ over all points, forward windows, W = 20, K = 3. ${INTERVAL}.`,
+  })
+}
+
+type Peak = "peakMeanR" | "peakR1"
+
+interface SweepFigure extends Pick<Sweep, "title" | "xLabel" | "xScale" | "published"> {
+  readonly setting: string
+  readonly peak: Peak
+  readonly caption: string
+  /** Where a value of the setting is drawn; null leaves it out. */
+  readonly x?: (value: string) => number | null
+}
+
+const sweepFigure = ({ sweeps }: Tables, figure: SweepFigure): string | null => {
+  const { setting, peak, title, xLabel, xScale, published, caption, x = Number } = figure
+  const rows = sweeps.filter((row) => row.setting === setting)
+  const series = groupBy(rows, (row) => row.rows).flatMap(([kind, ofKind]) => {
+    const points = groupBy(ofKind, (row) => row.value).flatMap(([value, ofValue]) => {
+      const at = x(value)
+      const over = intervalOf(
+        estimate(
+          RATIO,
+          ofValue.map((row) => ({ seed: row.seed, value: row[peak] })),
+        ),
+      )
+      return at === null || over === null ? [] : [{ x: at, value: over }]
+    })
+    return points.length === 0 || !isEstimator(kind) ? [] : [{ name: `${kind} rows`, kind, points }]
+  })
+  if (series.length === 0) return null
+  const yLabel = peak === "peakR1" ? "peak R₁" : "peak R̄"
+  return sweep({
+    title,
+    xLabel,
+    xScale,
+    yLabel: `${yLabel} (ratio)`,
+    yScale: "log",
+    series,
+    published,
+    caption: `add, all points, forward windows. ${caption} ${INTERVAL}.`,
+  })
+}
+
+const publishedValues = (claims: ReadonlyArray<ClaimRow>, prefix: string) =>
+  claims.flatMap(({ id, paper }) =>
+    id.startsWith(prefix) && "value" in paper
+      ? [{ x: Number(id.slice(prefix.length)), value: paper.value }]
+      : [],
+  )
+
+const multitaskFigure = ({ multitask }: Tables): string | null => {
+  const stride = Math.max(...multitask.map((row) => row.stride))
+  const rows = multitask.filter((row) => row.stride === stride && row.probes === "table")
+  const drawn = curves(rows.map(({ estimator, ...row }) => ({ ...row, rows: estimator })))
+  if (drawn.length === 0) return null
+  return multitaskCoupling({
+    title: "Multitask: coupling of shared updates, own and summed gradients",
+    coupling: drawn,
+    caption: `W = 20 rows, ${stride} checkpoints apart; K = 3; forward windows; probes without 0.`,
+  })
+}
+
+const curvesFigure = (tables: Tables, operation: string): string | null => {
+  const outcomes = tables.interventions.filter((row) => row.operation === operation)
+  const rows = tables["intervention-curves"].filter((row) => row.operation === operation)
+  if (!rows.some(({ arm }) => arm !== "control")) return null
+  return interventionCurves({
+    title: `${operation}: test accuracy when attention may move only in, or out of, a few directions`,
+    runs: groupByAll(rows, ({ seed, arm, version }) => [seed, arm, version]).map((group) => {
+      const [{ seed, arm, version }] = group
+      const outcome = outcomes.find((row) => row.seed === seed && row.arm === arm && row.version === version)
+      return {
+        operation,
+        version,
+        arm,
+        seed,
+        curve: group.map(({ step, testAccuracy }) => ({ step, test: testAccuracy })),
+        stopStep: outcome?.stopStep ?? null,
+      }
+    }),
+    caption: "Runs end with the stop rule (test accuracy ≥ 0.98 seen 20 times) or at step 8000.",
+  })
+}
+
+const definitions: ReadonlyArray<readonly [GrokDefinition, "firstHalf" | "firstThreshold" | "stopStep"]> = [
+  ["first ≥ 0.5", "firstHalf"],
+  ["first ≥ 0.98", "firstThreshold"],
+  ["stop step", "stopStep"],
+]
+
+const publishedSpeedup = (
+  claims: ReadonlyArray<ClaimRow>,
+  operation: string,
+  arm: string,
+  version: string,
+) => {
+  const claim = claims.find(({ id }) => id === `intervention.${operation}.${arm}.${version}.speedup`)
+  return claim !== undefined && "value" in claim.paper ? claim.paper.value : null
+}
+
+const speedups = ({ interventions }: Tables, claims: ReadonlyArray<ClaimRow>): string | null => {
+  const controls = interventions.filter(({ arm }) => arm === "control")
+  const arms = interventions.filter(({ arm }) => arm !== "control")
+  if (arms.length === 0) return null
+  const rows = groupByAll(arms, ({ operation, arm, version }) => [operation, arm, version]).flatMap((group) =>
+    definitions.map(([definition, field]) => {
+      const [{ operation, arm, version }] = group
+      const paired = group.map((row) => {
+        const control = controls.find((one) => one.operation === operation && one.seed === row.seed)
+        return { row, control: control?.[field] ?? null, steps: row[field], longest: control?.steps ?? 0 }
+      })
+      const speedup = intervalOf(
+        estimate(
+          SPEEDUP,
+          paired.map(({ row, control, steps }) => ({
+            seed: row.seed,
+            value: control === null || steps === null ? null : control / steps,
+          })),
+        ),
+      )
+      return {
+        section: `${operation}, ${version} version`,
+        arm,
+        definition,
+        speedup,
+        censored: paired.flatMap(({ row, control, steps, longest }): ReadonlyArray<Censored> => {
+          if (control !== null && steps === null) {
+            return [{ side: "below", bound: control / row.steps }]
+          }
+          return control === null && steps !== null ? [{ side: "above", bound: longest / steps }] : []
+        }),
+        published: field === "stopStep" ? publishedSpeedup(claims, operation, arm, version ?? "") : null,
+      }
+    }),
+  )
+  return speedupDots({
+    title: "Speed-up of grokking by arm, under three definitions of when a network grokked",
+    speedups: rows,
+    caption: `Paired by seed. ${INTERVAL}.`,
+  })
+}
+
+const spectraFigure = ({ spectra }: Tables): string | null => {
+  const found = groupByAll(spectra, ({ operation, seed, rows, phase }) => [operation, seed, rows, phase])
+  if (found.length === 0) return null
+  return singularSpectra({
+    title: "Singular values of the window, first, middle and last full window",
+    spectra: found.flatMap((group) => {
+      const [{ operation, seed, rows: kind, phase }] = group
+      const values = group.toSorted((a, b) => a.index - b.index).map(({ sigma }) => sigma)
+      return isEstimator(kind) ? [{ operation, seed, kind, phase, values }] : []
+    }),
+    caption: "W = 20, forward windows.",
+  })
+}
+
+const fourierFigure = ({ harmonics }: Tables, operation: string): string | null => {
+  const ofOperation = harmonics.filter((row) => row.operation === operation)
+  const [first] = ofOperation
+  if (first === undefined) return null
+  const rows = ofOperation.filter(({ seed }) => seed === first.seed)
+  return fourierHeatMap({
+    title: `${operation}: waves in the centroids' principal components`,
+    rows: groupByAll(rows, ({ pc, family }) => [pc, family]).map((group) => ({
+      component: group[0].pc,
+      family: group[0].family,
+      fit: group.toSorted((a, b) => a.frequency - b.frequency).map(({ r2 }) => r2 ?? 0),
+    })),
+    caption: `Seed ${first.seed}, step ${first.step}; centroids of all pairs of the table.`,
+  })
+}
+
+const publishedPhase = (claims: ReadonlyArray<ClaimRow>, phase: string) => {
+  const claim = claims.find(({ id }) => id === `coupling.per-example.${phase}`)
+  return claim !== undefined && "value" in claim.paper ? claim.paper.value : null
+}
+
+const perExampleFigure = (tables: Tables, claims: ReadonlyArray<ClaimRow>): string | null => {
+  const phases = groupByAll(tables["per-example"], ({ operation, phase }) => [operation, phase]).flatMap(
+    (group) => {
+      const [{ operation, phase }] = group
+      const coupling = intervalOf(
+        estimate(
+          RATIO,
+          group.map(({ seed, meanR }) => ({ seed, value: meanR })),
+        ),
+      )
+      return coupling === null
+        ? []
+        : [{ operation, phase, coupling, published: publishedPhase(claims, phase) }]
+    },
+  )
+  if (phases.length === 0) return null
+  return perExample({
+    title: "Coupling of the leading directions of single examples' gradients",
+    phases,
+    caption: `R̄, K = 3, of centred per-example gradients. ${INTERVAL}.`,
+  })
+}
+
+const operationsOf = (rows: ReadonlyArray<{ readonly operation: string }>) => [
+  ...new Set(rows.map(({ operation }) => operation)),
+]
+
+/** SVG by name. */
+export const figures = (tables: Tables, claims: ReadonlyArray<ClaimRow>): ReadonlyMap<string, string> => {
+  const drawn: ReadonlyArray<readonly [string, string | null]> = [
+    ["coupling-forward", overTraining(tables, "forward")],
+    ["coupling-backward", overTraining(tables, "backward")],
+    ["peaks", peaks(claims)],
+    [
+      "window",
+      sweepFigure(tables, {
+        setting: "window",
+        peak: "peakR1",
+        title: "The leading direction's coupling by window",
+        xLabel: "W (rows in the window)",
+        xScale: "log",
+        published: publishedValues(claims, "coupling.window.add."),
+        caption: "K = 1.",
+      }),
+    ],
+    [
+      "epsilon",
+      sweepFigure(tables, {
+        setting: "epsilon",
+        peak: "peakR1",
+        title: "The leading direction's coupling by displacement",
+        xLabel: "ε (share of ‖θ_attn‖); the exact derivative, ε → 0, is drawn at 0.0001",
+        xScale: "log",
+        published: publishedValues(claims, "coupling.epsilon.add."),
+        caption: "W = 20.",
+        x: (value) => (Number(value) === 0 ? 1e-4 : Number(value)),
+      }),
+    ],
+    [
+      "rank",
+      sweepFigure(tables, {
+        setting: "rank",
+        peak: "peakMeanR",
+        title: "Coupling by the number of directions",
+        xLabel: "K (directions averaged)",
+        xScale: "linear",
+        published: [],
+        caption: "W = 20.",
+      }),
+    ],
+    [
+      "noise",
+      sweepFigure(tables, {
+        setting: "noise",
+        peak: "peakMeanR",
+        title: "Coupling with white noise added to the gradients",
+        xLabel: "variance of the noise (in units of the minibatch noise's)",
+        xScale: "log",
+        published: [],
+        caption: "W = 20, K = 3.",
+      }),
+    ],
+    ["multitask", multitaskFigure(tables)],
+    ...operationsOf(tables.interventions).map(
+      (operation) => [`interventions-${operation}`, curvesFigure(tables, operation)] as const,
+    ),
+    ["speedups", speedups(tables, claims)],
+    ["spectra", spectraFigure(tables)],
+    ...operationsOf(tables.harmonics).map(
+      (operation) => [`fourier-${operation}`, fourierFigure(tables, operation)] as const,
+    ),
+    ["per-example", perExampleFigure(tables, claims)],
+  ]
+  return new Map(drawn.flatMap(([name, svg]) => (svg === null ? [] : [[name, svg] as const])))
+}

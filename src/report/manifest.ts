@@ -1,0 +1,73 @@
+/** What a reproduction was made with: versions, machine, sizes, times, and the key of every stage. */
+import { cpus, totalmem } from "node:os"
+import { Effect, Schema } from "effect"
+import packageJson from "../../package.json" with { type: "json" }
+import { StageRunner } from "../services/StageRunner.ts"
+import { TensorEngine } from "../services/TensorEngine.ts"
+
+const Finite = Schema.Finite
+
+export const Manifest = Schema.Struct({
+  evidence: Schema.String,
+  versions: Schema.Record(Schema.String, Schema.String),
+  engine: Schema.Struct({ id: Schema.String, version: Schema.String }),
+  machine: Schema.Struct({ cpu: Schema.String, cores: Schema.Int, memoryGiB: Finite, node: Schema.String }),
+  /** Sums over all stages, whenever they were computed; `first` and `last` are when the first and last was committed. */
+  total: Schema.Struct({
+    stages: Schema.Int,
+    stageHours: Finite,
+    first: Schema.String,
+    last: Schema.String,
+  }),
+  /** Seconds by kind of stage. */
+  seconds: Schema.Record(Schema.String, Finite),
+  stages: Schema.Array(
+    Schema.Struct({
+      label: Schema.String,
+      key: Schema.String,
+      seconds: Finite,
+      committedAt: Schema.String,
+      machine: Schema.String,
+    }),
+  ),
+})
+export type Manifest = typeof Manifest.Type
+
+const round = (value: number, digits: number): number => Number(value.toFixed(digits))
+
+export const manifestOf = Effect.fn("manifestOf")(function* (evidence: string) {
+  const runner = yield* StageRunner
+  const engine = yield* TensorEngine
+  const ran = (yield* runner.history).toSorted((a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : 0))
+  const times = ran.map(({ provenance }) => provenance.committedAt).sort()
+  const byKind = new Map<string, number>()
+  for (const { stage, provenance } of ran) {
+    byKind.set(stage, (byKind.get(stage) ?? 0) + provenance.seconds)
+  }
+  const manifest: Manifest = {
+    evidence,
+    versions: { grokscope: packageJson.version, ...packageJson.dependencies },
+    engine: { id: engine.id, version: yield* engine.version },
+    machine: {
+      cpu: cpus()[0]?.model ?? "unknown",
+      cores: cpus().length,
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+      node: process.version,
+    },
+    total: {
+      stages: ran.length,
+      stageHours: round([...byKind.values()].reduce((sum, seconds) => sum + seconds, 0) / 3600, 2),
+      first: times[0] ?? "",
+      last: times.at(-1) ?? "",
+    },
+    seconds: Object.fromEntries([...byKind].sort().map(([stage, seconds]) => [stage, round(seconds, 1)])),
+    stages: ran.map(({ label, key, provenance }) => ({
+      label,
+      key,
+      seconds: round(provenance.seconds, 2),
+      committedAt: provenance.committedAt,
+      machine: provenance.machine,
+    })),
+  }
+  return manifest
+})

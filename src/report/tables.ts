@@ -1,0 +1,174 @@
+/**
+ * The tables that a reproduction leaves behind, as Schemas of their rows. Figures and README are rendered from them
+ * alone, so they can be rendered again, and checked, without computing anything.
+ */
+import { table } from "arquero"
+import { Effect, Schema } from "effect"
+import { decodeTable, encodeTable } from "../services/formats/parquet.ts"
+
+const { String: Text, Boolean: Flag, Int, Finite, NullOr } = Schema
+const MaybeInt = NullOr(Int)
+const MaybeNumber = NullOr(Finite)
+
+/** A trained run: which, and when it grokked under each definition (null: never). */
+const Run = Schema.Struct({
+  experiment: Text,
+  operation: Text,
+  seed: Int,
+  steps: Int,
+  firstHalf: MaybeInt,
+  firstThreshold: MaybeInt,
+  stopStep: MaybeInt,
+  finalTrainAccuracy: Finite,
+  finalTestAccuracy: Finite,
+})
+
+const Accuracy = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  step: Int,
+  trainAccuracy: Finite,
+  testAccuracy: Finite,
+})
+
+/** R̄ and R₁…R₃ at a measurement point of a single run. */
+const Coupling = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  rows: Text,
+  window: Text,
+  step: Int,
+  fullWindow: Flag,
+  meanR: MaybeNumber,
+  R1: MaybeNumber,
+  R2: MaybeNumber,
+  R3: MaybeNumber,
+  denominator: Finite,
+  denominatorIqr: Finite,
+})
+
+/** Peaks under another choice of `setting`. */
+const Sweep = Schema.Struct({
+  setting: Text,
+  value: Text,
+  rows: Text,
+  seed: Int,
+  peakMeanR: MaybeNumber,
+  peakMeanRFullWindows: MaybeNumber,
+  peakR1: MaybeNumber,
+  peakR1FullWindows: MaybeNumber,
+})
+
+const MultitaskCoupling = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  estimator: Text,
+  stride: Int,
+  probes: Text,
+  step: Int,
+  fullWindow: Flag,
+  meanR: MaybeNumber,
+})
+
+/** An arm of an intervention; its paired control has arm `control`. */
+const Intervention = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  arm: Text,
+  version: NullOr(Text),
+  steps: Int,
+  firstHalf: MaybeInt,
+  firstThreshold: MaybeInt,
+  stopStep: MaybeInt,
+  normRatio: MaybeNumber,
+  cosine: MaybeNumber,
+  energyShare: MaybeNumber,
+})
+
+const InterventionCurve = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  arm: Text,
+  version: NullOr(Text),
+  step: Int,
+  trainAccuracy: Finite,
+  testAccuracy: Finite,
+})
+
+const Spectrum = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  rows: Text,
+  phase: Schema.Literals(["initial", "middle", "last"]),
+  step: Int,
+  index: Int,
+  sigma: Finite,
+})
+
+const PerExample = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  phase: Schema.Literals(["initial", "middle", "last"]),
+  step: Int,
+  meanR: MaybeNumber,
+  R1: MaybeNumber,
+})
+
+const CentroidSpectrum = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  step: Int,
+  components90: Int,
+  share1: Finite,
+})
+
+/** R² of a centroid component's scores on cosine and sine of one frequency, at the last checkpoint. */
+const Harmonic = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  step: Int,
+  pc: Int,
+  family: Text,
+  frequency: Int,
+  r2: MaybeNumber,
+})
+
+export const schemas = {
+  runs: Run,
+  accuracy: Accuracy,
+  coupling: Coupling,
+  sweeps: Sweep,
+  multitask: MultitaskCoupling,
+  interventions: Intervention,
+  "intervention-curves": InterventionCurve,
+  spectra: Spectrum,
+  "per-example": PerExample,
+  "centroid-spectrum": CentroidSpectrum,
+  harmonics: Harmonic,
+} as const
+export type TableName = keyof typeof schemas
+export type Tables = { readonly [Name in TableName]: ReadonlyArray<(typeof schemas)[Name]["Type"]> }
+
+export const tableNames = Object.keys(schemas) as ReadonlyArray<TableName>
+
+/** Rows as a table, its columns in the order of the Schema. */
+export const toTable = <Name extends TableName>(name: Name, rows: Tables[Name]) => {
+  const columns: ReadonlyArray<string> = Object.keys(schemas[name].fields)
+  const records: ReadonlyArray<Readonly<Record<string, unknown>>> = rows
+  return table(Object.fromEntries(columns.map((column) => [column, records.map((row) => row[column])])))
+}
+
+export const toParquet = <Name extends TableName>(name: Name, rows: Tables[Name]): Uint8Array =>
+  encodeTable(toTable(name, rows))
+
+export const toCsv = <Name extends TableName>(name: Name, rows: Tables[Name]): string =>
+  `${toTable(name, rows).toCSV()}\n`
+
+/** The rows of a table's Parquet file. */
+export const fromParquet = Effect.fn("fromParquet")(function* <Name extends TableName>(
+  name: Name,
+  bytes: Uint8Array,
+) {
+  const rows = (yield* decodeTable(bytes)).objects()
+  return yield* Schema.decodeUnknownEffect(Schema.Array(schemas[name]))(rows)
+})
