@@ -2,11 +2,12 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
+import { intervened } from "./intervened.ts"
 import { step } from "./step.ts"
 
 const bench = Command.make("bench").pipe(
   Command.withDescription("Side-by-side benchmarks"),
-  Command.withSubcommands([step]),
+  Command.withSubcommands([step, intervened]),
 )
 
 NodeRuntime.runMain(Command.run(bench, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer)))

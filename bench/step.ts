@@ -1,12 +1,11 @@
 /** `pnpm bench step`: our training step beside PyTorch's and JAX's, in alternation, at 1 and at 2 threads. */
-import { cpus } from "node:os"
-import { fileURLToPath } from "node:url"
-import { Console, DateTime, Effect, FileSystem, Option, Schema } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Console, Effect, Option, Schema } from "effect"
+import { Command } from "effect/cli"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
-import { median, quantile } from "../src/numerics/statistics.ts"
+import { median } from "../src/numerics/statistics.ts"
+import { append, count, here, recording, spread } from "./measured.ts"
 
-const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const FILE = "step.ndjson"
 
 const Timing = Schema.Struct({
   peer: Schema.String,
@@ -16,8 +15,6 @@ const Timing = Schema.Struct({
   peakMegabytes: Schema.optionalKey(Schema.Int),
 })
 type Timing = typeof Timing.Type
-
-const Positive = Schema.Int.check(Schema.isGreaterThan(0))
 
 interface Competitor {
   readonly peer: string
@@ -42,32 +39,14 @@ const time = Effect.fn("time")(function* ({ command, script }: Competitor, threa
   return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Timing))(output.trim())
 })
 
-/** `median (lowest–highest)`. */
-const spread = (values: ReadonlyArray<number>, unit: string): string => {
-  const [low, middle, high] = [0, 0.5, 1].map((q) => quantile(values, q).toFixed(2))
-  return `${middle}${unit} (${low}–${high})`
-}
-
 export const step = Command.make(
   "step",
   {
-    rounds: Flag.Int("rounds").pipe(
-      Flag.withSchema(Positive),
-      Flag.withDefault(7),
-      Flag.withDescription("Alternations"),
-    ),
-    steps: Flag.Int("steps").pipe(
-      Flag.withSchema(Positive),
-      Flag.withDefault(100),
-      Flag.withDescription("Timed steps of each process"),
-    ),
-    record: Flag.Boolean("record").pipe(
-      Flag.withDefault(false),
-      Flag.withDescription("Append the figures to bench/results/step.ndjson"),
-    ),
+    rounds: count("rounds", 7, "Alternations"),
+    steps: count("steps", 100, "Timed steps of each process"),
+    record: recording(FILE),
   },
   Effect.fn(function* ({ rounds, steps, record }) {
-    const fs = yield* FileSystem.FileSystem
     for (const threads of [1, 2]) {
       const timings: Array<ReadonlyMap<string, Timing>> = []
       for (let round = 0; round < rounds; round++) {
@@ -111,8 +90,6 @@ export const step = Command.make(
       const peak = Math.max(...all.map(({ peakMegabytes }) => peakMegabytes ?? 0))
       yield* Console.log(`  our peak memory ${peak} MB`)
       if (record) {
-        const at = DateTime.formatIso(yield* DateTime.now)
-        const machine = `${cpus()[0]?.model} x${cpus().length}`
         const versions = Object.fromEntries(all.map(({ peer, version }) => [peer, version]))
         const figures = Object.fromEntries(
           [grokscope, ...peers].map(({ peer }) => [
@@ -120,18 +97,14 @@ export const step = Command.make(
             roundsOf(peer).map(({ milliseconds }) => Number(milliseconds.toFixed(3))),
           ]),
         )
-        const line = {
-          at,
-          machine,
+        yield* append(FILE, {
           versions,
           threads,
           rounds,
           steps,
           medianMsPerRound: figures,
           peakMegabytes: peak,
-        }
-        yield* fs.makeDirectory(here("./results"), { recursive: true })
-        yield* fs.writeFileString(here("./results/step.ndjson"), `${JSON.stringify(line)}\n`, { flag: "a" })
+        })
       }
     }
   }),

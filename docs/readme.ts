@@ -1,11 +1,18 @@
 /**
- * Fills README.md's rendered blocks: `pnpm run readme`. No number in the README is typed by hand; a test fails
- * where a block differs from what it is rendered from.
+ * Renders what is rendered: claims.md and figures of artifacts/paper from its tables, then README.md's blocks:
+ * `pnpm run readme`. No number there is typed by hand; a test fails where a block differs from what it is rendered from.
  */
 import { readFileSync, writeFileSync } from "node:fs"
-import { Schema } from "effect"
-import { render, SingleResult } from "../src/commands/results.ts"
+import { fileURLToPath } from "node:url"
+import { NodeServices } from "@effect/platform-node"
+import { Effect, Schema } from "effect"
+import { renderPng } from "../src/figures/png.ts"
 import { median } from "../src/numerics/statistics.ts"
+import { ClaimRow } from "../src/pipelines/Claim.ts"
+import { claimsMarkdown, tally } from "../src/report/claimsText.ts"
+import { findings } from "../src/report/findings.ts"
+import { Manifest } from "../src/report/manifest.ts"
+import { readResults, rendered } from "../src/report/rendered.ts"
 
 const file = (path: string) => new URL(`../${path}`, import.meta.url)
 const read = (path: string) => readFileSync(file(path), "utf8")
@@ -31,12 +38,21 @@ const speedRow = ({ threads, medianMsPerRound }: ReturnType<typeof decodeTiming>
   return `| ${[threads, ...cells].join(" | ")} |`
 }
 
+const claims = () =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(ClaimRow)))(read("artifacts/paper/claims.json"))
+
+const manifest = () =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(Manifest))(read("artifacts/paper/manifest.json"))
+
 const blocks: Readonly<Record<string, () => string>> = {
-  result: () => {
-    const result = Schema.decodeUnknownSync(Schema.fromJsonString(SingleResult))(
-      read("artifacts/paper/single-add-42.json"),
-    )
-    return fence("text", render(result))
+  findings: () => findings(claims()),
+  claims: () => {
+    const { evidence, machine, total } = manifest()
+    return [
+      claimsMarkdown(claims()),
+      "",
+      `${tally(claims())}. Measured at ${evidence}, on ${machine.cpu} with ${machine.cores} cores: ${total.stages} stages, ${total.stageHours} hours of computing (two stages at a time take half of it).`,
+    ].join("\n")
   },
   speed: () => {
     const runs = read("bench/results/step.ndjson")
@@ -68,4 +84,18 @@ export const renderReadme = (readme: string): string =>
     (_, open: string, name: string, close: string) => `${open}${blocks[name]()}\n${close}`,
   )
 
-if (import.meta.main) writeFileSync(file("README.md"), renderReadme(read("README.md")))
+/** claims.md and figures of artifacts/paper, by path, as they are rendered from its tables. */
+export const renderPaper = readResults(fileURLToPath(file("artifacts/paper"))).pipe(
+  Effect.map(
+    (results) => new Map([...rendered(results)].map(([name, text]) => [`artifacts/paper/${name}`, text])),
+  ),
+  Effect.provide(NodeServices.layer),
+)
+
+if (import.meta.main) {
+  for (const [path, text] of await Effect.runPromise(renderPaper)) {
+    writeFileSync(file(path), text)
+    if (path.endsWith(".svg")) writeFileSync(file(path.replace(/svg$/, "png")), renderPng(text))
+  }
+  writeFileSync(file("README.md"), renderReadme(read("README.md")))
+}

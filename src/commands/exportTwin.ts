@@ -6,8 +6,9 @@ import { perturbationEnergies, probeCentroids, trainSteps } from "../model/progr
 import { norm } from "../numerics/gram.ts"
 import { stream } from "../numerics/random.ts"
 import { evaluator, type StageServices } from "../pipelines/Node.ts"
-import { configOf, pipelines, type Scale, SMOKE_NOTE, single } from "../pipelines/registry.ts"
-import { SingleConfig } from "../pipelines/single.ts"
+import { type Scale, SMOKE_NOTE } from "../pipelines/paper.ts"
+import { configOf } from "../pipelines/registry.ts"
+import { SingleConfig, single } from "../pipelines/single.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { f32Tensor, type Tensors } from "../services/artifacts.ts"
 import { encode, type HostTensor } from "../services/formats/safetensors.ts"
@@ -58,8 +59,7 @@ const trainingOf = Effect.fn("trainingOf")(function* (
   Error,
   StageServices | StageRunner
 > {
-  const names = pipelines.map((pipeline) => pipeline.name)
-  if (names.includes(name)) {
+  if (name === "single") {
     const config = yield* override(SingleConfig, configOf(scale), set)
     const { model, train, seed } = config
     yield* checkReplayable(1, train)
@@ -85,7 +85,7 @@ const trainingOf = Effect.fn("trainingOf")(function* (
     return Effect.succeed(training)
   }
   return yield* new BadInput({
-    message: `--run ${name}: neither a pipeline nor the digest of one stored training${suggest(name, names)}`,
+    message: `--run ${name}: neither a pipeline nor the digest of one stored training${suggest(name, ["single"])}`,
   })
 })
 

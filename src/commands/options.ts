@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os"
 import { Effect, Layer, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
-import { type Scale, SMOKE_NOTE, scales } from "../pipelines/registry.ts"
+import { type Scale, SMOKE_NOTE, scales } from "../pipelines/paper.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
@@ -41,6 +41,12 @@ export const workers = Flag.Int("workers").pipe(
   Flag.withDescription("Stages computed side by side, each on a worker thread (default: one per core)"),
   Flag.withSchema(Threads),
   Flag.withDefault(cores),
+)
+
+/** One pipeline has little to compute side by side: its stages get all cores one after the other. */
+export const fewWorkers = workers.pipe(
+  Flag.withDescription("Stages computed side by side, each on a worker thread (default: 1)"),
+  Flag.withDefault(1),
 )
 
 export const threads = Flag.Int("threads").pipe(

@@ -5,9 +5,17 @@ import { type Claim, ClaimRow, correct, evaluateClaim, untestedRow, upstreamOf }
 import { claims } from "../pipelines/claims.ts"
 import { isStage } from "../pipelines/derive.ts"
 import { evaluator, type Node, type Resolve } from "../pipelines/Node.ts"
-import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../pipelines/paper.ts"
-import { type Scale, SMOKE_NOTE } from "../pipelines/registry.ts"
+import {
+  type PaperConfig,
+  paper,
+  paperScale,
+  type Scale,
+  SMOKE_NOTE,
+  seedsOf,
+  smokeScale,
+} from "../pipelines/paper.ts"
 import { claimLine, claimsHeader, claimsTable } from "../report/claimsText.ts"
+import { gather } from "../report/evidence.ts"
 import { writeReport } from "../report/write.ts"
 import { Progress } from "../services/Progress.ts"
 import { BadInput } from "./BadInput.ts"
@@ -33,7 +41,6 @@ const out = Flag.String("out").pipe(
 interface Options {
   readonly scale: Scale
   readonly seeds: Option.Option<number>
-  readonly workers: number
   readonly json: boolean
   readonly out: Option.Option<string>
 }
@@ -61,23 +68,39 @@ const rowOf = Effect.fnUntraced(function* (claim: Claim, resolve: Resolve) {
   const row =
     evaluated._tag === "Success" ? evaluated.success : untestedRow(claim, oneLine(evaluated.failure))
   yield* progress.say(claimLine(row))
+  if (evaluated._tag === "Failure") yield* progress.say(`  ${row.because}`)
   return { row, failed: evaluated._tag === "Failure" }
 })
 
-const evaluate = Effect.fnUntraced(function* (config: PaperConfig, workers: number) {
+const sideBySide = { concurrency: "unbounded" } as const
+
+const evaluate = Effect.fnUntraced(function* (config: PaperConfig) {
   const progress = yield* Progress
   const nodes = paper(config)
   const list = claims(nodes)
   const features = nodes.features.map(({ features }) => features)
-  const planned = new Set<Node<unknown>>([...list.flatMap(upstreamOf), ...features].filter(isStage))
-  yield* progress.plan([...planned].map(({ label }) => label))
-  const resolve = evaluator()
+  const upstream: ReadonlyArray<Node<unknown>> = [...list.flatMap(upstreamOf), ...features].filter(isStage)
+  const planned = [...new Set(upstream)]
+  yield* progress.plan(planned.map(({ label }) => label))
+  // What the first claims need goes first, so rows appear early; all are asked for at once, so no worker is idle.
+  const resolve = evaluator(planned)
   yield* progress.say(claimsHeader)
-  // So many claims at a time keep the workers busy, and the first rows appear within minutes.
-  const rows = yield* Effect.forEach(list, (claim) => rowOf(claim, resolve), { concurrency: workers })
-  // Tables alone need these; what fails leaves no rows.
-  yield* Effect.forEach(features, (node) => Effect.ignore(resolve(node)), { concurrency: workers })
-  return { nodes, resolve, rows }
+  const [rows] = yield* Effect.all(
+    [
+      Effect.forEach(list, (claim) => rowOf(claim, resolve), sideBySide),
+      // Tables alone need these; what fails leaves no rows.
+      Effect.forEach(
+        features,
+        (node) =>
+          Effect.catch(resolve(node), (error) =>
+            isDamaged(error) ? Effect.fail(error) : progress.say(`${node.label}: ${oneLine(error)}`),
+          ),
+        sideBySide,
+      ),
+    ],
+    sideBySide,
+  )
+  return { rows, tables: yield* gather(nodes, resolve) }
 })
 
 export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Options) {
@@ -89,10 +112,11 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
   yield* fs
     .makeDirectory(directory, { recursive: true })
     .pipe(Effect.mapError(({ message }) => new BadInput({ message: `--out ${directory}: ${message}` })))
-  const { nodes, resolve, rows } = yield* retryDamaged(evaluate(config, options.workers))
+  const { rows, tables } = yield* retryDamaged(evaluate(config))
   const corrected = correct(rows.map(({ row }) => row))
-  const evidence = options.scale === "smoke" ? SMOKE_NOTE : "the paper's sizes"
-  yield* writeReport({ directory, evidence, paper: nodes, resolve, rows: corrected })
+  const sizes = options.scale === "smoke" ? SMOKE_NOTE : "the paper's sizes"
+  const evidence = `${sizes}; seeds ${config.seeds.join(", ")}`
+  yield* writeReport({ directory, evidence, tables, claims: corrected })
   yield* options.json
     ? Console.log(JSON.stringify(yield* Schema.encodeEffect(Schema.Array(ClaimRow))(corrected), null, 2))
     : Console.log(`\n${claimsTable(corrected)}\n\n${evidence}; written to ${path.relative(".", directory)}/`)

@@ -1,6 +1,6 @@
 /** The result of `single`, as data and as text. */
 import { Schema } from "effect"
-import { type Scale, SMOKE_NOTE } from "../pipelines/registry.ts"
+import { type Scale, SMOKE_NOTE } from "../pipelines/paper.ts"
 import { paper, SingleConfig } from "../pipelines/single.ts"
 import { TrainedRun } from "../stages/contracts.ts"
 import { Coupling } from "../stages/measureCoupling.ts"

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { pipelines } from "../pipelines/registry.ts"
 import { BadInput, suggest } from "./BadInput.ts"
-import { json, runnerLayer, scale, set, store, threads, workers } from "./options.ts"
+import { fewWorkers, json, runnerLayer, scale, set, store, threads } from "./options.ts"
 import { runPipeline } from "./runPipeline.ts"
 
 export const run = Command.make(
@@ -13,16 +13,20 @@ export const run = Command.make(
     scale,
     set,
     store,
-    workers,
+    workers: fewWorkers,
     threads,
     json,
   },
   Effect.fn(function* (options) {
-    const names = pipelines.map(({ name }) => name)
-    if (!names.includes(options.pipeline)) {
+    const { pipeline } = options
+    if (pipeline === "reproduce-all") {
       return yield* new BadInput({
-        message: `unknown pipeline ${options.pipeline}${suggest(options.pipeline, names)}`,
+        message: "reproduce-all takes no --set and has a command of its own: pnpm pipeline reproduce-all",
       })
+    }
+    if (pipeline !== "single") {
+      const names = pipelines.map(({ name }) => name)
+      return yield* new BadInput({ message: `unknown pipeline ${pipeline}${suggest(pipeline, names)}` })
     }
     return yield* runPipeline(options).pipe(Effect.provide(runnerLayer(options)))
   }),

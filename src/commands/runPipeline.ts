@@ -1,8 +1,9 @@
 /** Runs `single` through the store and prints its result; shared by `run` and `reproduce-all`. */
 import { Console, Effect, Schema } from "effect"
 import { evaluateAll } from "../pipelines/Node.ts"
-import { configOf, type Scale, single, targets } from "../pipelines/registry.ts"
-import { SingleConfig } from "../pipelines/single.ts"
+import type { Scale } from "../pipelines/paper.ts"
+import { configOf } from "../pipelines/registry.ts"
+import { SingleConfig, single, targets } from "../pipelines/single.ts"
 import { requireWritable } from "./options.ts"
 import { override } from "./overrides.ts"
 import { evidenceOf, render, SingleResult } from "./results.ts"

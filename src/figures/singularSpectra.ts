@@ -98,7 +98,7 @@ export const singularSpectra = (data: SingularSpectra): string => {
     caption: [
       "Singular values over the largest of their window, without unit, log axis.",
       seeds > 1 ? `Thin lines: each of ${seeds} seeds; marks: their mean.` : "One seed.",
-      "Initial, middle and last measurement point of the run.",
+      "The first, middle and last measurement point whose window is full.",
       data.caption,
       leftOut(shares),
     ],

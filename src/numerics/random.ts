@@ -22,6 +22,7 @@ export type StreamName =
   | "random-direction"
   | "probe"
   | "noise"
+  | "row-noise"
   | "bootstrap"
 
 /** The key of one stream: two unsigned 32-bit words. Made by {@link stream}. */

@@ -34,7 +34,10 @@ export interface Claim {
 }
 
 const Estimate = Schema.Struct({
-  /** Mean over seeds: geometric for ratios, arithmetic else; null where no seed has a value. */
+  /**
+   * Mean over the seeds that have a value: geometric for ratios, arithmetic else; null where none has. A speed-up
+   * is 0 where some seed's arm never grokked.
+   */
   value: Schema.NullOr(Schema.Finite),
   /** 95 % bootstrap interval over seeds; null for one seed. */
   low: Schema.NullOr(Schema.Finite),
@@ -42,6 +45,7 @@ const Estimate = Schema.Struct({
   /** Seeds that have a value. */
   n: Schema.Int,
   unit: Schema.String,
+  /** Null: no value. A step is null, and a speed-up 0, where the run never grokked. */
   perSeed: Schema.Array(Schema.Struct({ seed: Schema.Int, value: Schema.NullOr(Schema.Finite) })),
 })
 export type Estimate = typeof Estimate.Type
@@ -50,7 +54,7 @@ const SignTest = Schema.Struct({
   family: Schema.String,
   /** Exact two-sided sign test of the seeds' values against 1. */
   p: Schema.Finite,
-  /** The smallest p that this many seeds can give: 0.25 for three. */
+  /** The smallest p that so many seeds that differ from 1 can give: 0.25 for three. */
   attainable: Schema.Finite,
   /** Holm's correction over the family. */
   adjusted: Schema.Finite,
@@ -76,6 +80,8 @@ export type ClaimRow = typeof ClaimRow.Type
 /** Units whose values are positive ratios, averaged on a log scale. */
 export const RATIO = "ratio"
 export const SPEEDUP = "×"
+/** Training steps, null where a run never got there. */
+export const STEPS = "steps"
 
 const isRatio = (unit: string): boolean => unit === RATIO || unit === SPEEDUP
 
@@ -86,7 +92,8 @@ export const estimate = (unit: string, perSeed: Estimate["perSeed"]): Estimate =
   const [first] = perSeed
   const interval = values.length < 2 ? null : bootstrapInterval(values, { seed: first?.seed ?? 0, statistic })
   return {
-    value: values.length === 0 ? null : statistic(values),
+    // The exponential of a logarithm is not quite the number; of one number it is the number.
+    value: values.length < 2 ? (values[0] ?? null) : statistic(values),
     low: interval?.low ?? null,
     high: interval?.high ?? null,
     n: values.length,
@@ -164,15 +171,12 @@ export const correct = (rows: ReadonlyArray<ClaimRow>): ReadonlyArray<ClaimRow> 
   )
 }
 
-/** The row of a claim whose stages did not run. */
+/** The row of a claim whose stages did not run: no seed has been measured, which is not the same as "never". */
 export const untestedRow = ({ id, statement, paper, quantity }: Claim, because: string): ClaimRow => ({
   id,
   statement,
   paper,
-  measured: estimate(
-    quantity.unit,
-    quantity.perSeed.map(({ seed }) => ({ seed, value: null })),
-  ),
+  measured: estimate(quantity.unit, []),
   verdict: "not-tested",
   because,
   definition: quantity.definition,

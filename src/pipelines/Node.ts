@@ -4,6 +4,7 @@
  * A node's input is the stage's input in which any part may be another node; the part is then that node's output.
  */
 import { Cause, Deferred, Effect, Exit, Predicate, Schema } from "effect"
+import { Turn } from "../services/executor/turns.ts"
 import { Progress } from "../services/Progress.ts"
 import type { Stage, StageServices } from "../services/Stage.ts"
 import { StageRunner } from "../services/StageRunner.ts"
@@ -95,9 +96,11 @@ export const closure = (targets: ReadonlyArray<Node<unknown>>): ReadonlyArray<No
 
 /**
  * A function that gives each node's output, running each node at most once, also when several ask for it at the same
- * time. Whoever asks first runs it; if they are interrupted, one of the others does.
+ * time. Whoever asks first runs it; if they are interrupted, one of the others does. Where workers are scarce, nodes that
+ * come earlier in `planned` go first.
  */
-export const evaluator = (): Resolve => {
+export const evaluator = (planned: ReadonlyArray<Node<unknown>> = []): Resolve => {
+  const turns = new Map(planned.map((node, turn) => [node, turn]))
   type Answer = Effect.Effect<unknown, Error, StageServices | StageRunner>
   const answers = new Map<Node<unknown>, Deferred.Deferred<Answer>>()
   const resolve: Resolve = <Output>(target: Node<Output>) =>
@@ -107,12 +110,15 @@ export const evaluator = (): Resolve => {
       if (known !== undefined) return Effect.flatten(Deferred.await(known)) as ReturnType<Node<Output>["run"]>
       const answer = Deferred.makeUnsafe<Answer>()
       answers.set(target, answer)
-      return Effect.onExit(target.run(resolve), (exit) => {
-        if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause))
-          return Deferred.succeed(answer, exit)
-        answers.delete(target)
-        return Deferred.succeed(answer, resolve(target))
-      })
+      return Effect.onExit(
+        Effect.provideService(target.run(resolve), Turn, turns.get(target) ?? 0),
+        (exit) => {
+          if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause))
+            return Deferred.succeed(answer, exit)
+          answers.delete(target)
+          return Deferred.succeed(answer, resolve(target))
+        },
+      )
     })
   return resolve
 }
@@ -123,8 +129,9 @@ export const evaluator = (): Resolve => {
  */
 export const evaluateAll = Effect.fn("evaluateAll")(function* (targets: ReadonlyArray<Node<unknown>>) {
   const progress = yield* Progress
-  yield* progress.plan(closure(targets).map(({ label }) => label))
-  const resolve = evaluator()
+  const planned = closure(targets)
+  yield* progress.plan(planned.map(({ label }) => label))
+  const resolve = evaluator(planned)
   yield* Effect.forEach(targets, resolve, { ...sideBySide, discard: true })
   return resolve
 })

@@ -1,7 +1,7 @@
 /** Claims about what happens when attention may move only in, or only out of, a few directions (experiment.md §6–7). */
 import type { Operation } from "../numerics/modular.ts"
 import type { Outcome } from "../stages/contracts.ts"
-import { type Claim, type Quantity, SPEEDUP } from "./Claim.ts"
+import { type Claim, type Quantity, SPEEDUP, STEPS } from "./Claim.ts"
 import { all, map, ratio, zip } from "./derive.ts"
 import type { Node } from "./Node.ts"
 import type { Paper } from "./paper.ts"
@@ -11,7 +11,7 @@ import { judgeMagnitude, judgeSpeedup, type Measured, speedClass } from "./verdi
 type GrokStep = "firstHalf" | "firstThreshold" | "stopStep"
 type Version = "gradient" | "update"
 
-const grokSteps: Record<GrokStep, string> = {
+export const grokSteps: Record<GrokStep, string> = {
   firstHalf: "first test accuracy ≥ 0.5",
   firstThreshold: "first test accuracy ≥ 0.98",
   stopStep: "the stop rule",
@@ -20,6 +20,18 @@ const grokSteps: Record<GrokStep, string> = {
 /** The grok step under a definition. */
 export const grokStep = (run: Node<Outcome>, by: GrokStep): Node<number | null> =>
   map(run, (outcome) => outcome[by])
+
+/** When runs grokked, beside what was measured in them. */
+export const grokQuantity = (
+  runs: ReadonlyArray<{ readonly seed: number; readonly run: Node<Outcome> }>,
+  what: string,
+  by: GrokStep = "stopStep",
+): Quantity =>
+  quantity(
+    `${what}: step of ${grokSteps[by]}`,
+    STEPS,
+    runs.map(({ seed, run }) => ({ seed, value: grokStep(run, by) })),
+  )
 
 const armOf = (paper: Paper, operation: Operation, seed: number, id: string, version: Version) =>
   paper.interventions
@@ -65,12 +77,10 @@ const published: ReadonlyArray<readonly [id: string, speedup: number, steps: num
 ]
 
 const controlSteps = ({ interventions }: Paper, operation: Operation, by: GrokStep) =>
-  quantity(
-    `${operation}, natural run: step of ${grokSteps[by]}`,
-    "steps",
-    interventions
-      .filter((one) => one.operation === operation)
-      .map(({ seed, control }) => ({ seed, value: grokStep(control.run, by) })),
+  grokQuantity(
+    interventions.filter((one) => one.operation === operation).map(({ control }) => control),
+    `${operation}, natural run`,
+    by,
   )
 
 const nullsOf = (paper: Paper, operation: Operation) => ({
@@ -78,6 +88,18 @@ const nullsOf = (paper: Paper, operation: Operation) => ({
   "frozen after warm-up": speedups(paper, operation, "frozen-after-warmup", "gradient"),
   "decay only": speedups(paper, operation, "decay-only", "gradient"),
   noise: speedups(paper, operation, "noise", "gradient"),
+})
+
+/** The gradient version of a published arm under other definitions, and beside its variants and controls. */
+const besideArm = (paper: Paper, operation: Operation, id: string) => ({
+  ...otherGrokSteps(paper, operation, id, "gradient"),
+  ...(id === "keep-random"
+    ? { "norm-matched": speedups(paper, operation, "keep-random-norm-matched", "gradient") }
+    : {}),
+  ...(id.endsWith("-sed")
+    ? { "natural buffer": speedups(paper, operation, `natural-buffer-${id}`, "gradient") }
+    : {}),
+  ...(id.startsWith("keep") ? nullsOf(paper, operation) : {}),
 })
 
 const addClaims = (paper: Paper): ReadonlyArray<Claim> => [
@@ -98,16 +120,7 @@ const addClaims = (paper: Paper): ReadonlyArray<Claim> => [
       statement: `add, ${id}: ${steps} steps`,
       paper: { value: speedup, source: code },
       quantity: speedups(paper, "add", id, "gradient"),
-      beside: {
-        ...otherGrokSteps(paper, "add", id, "gradient"),
-        ...(id === "keep-random"
-          ? { "norm-matched": speedups(paper, "add", "keep-random-norm-matched", "gradient") }
-          : {}),
-        ...(id.endsWith("-sed")
-          ? { "natural buffer": speedups(paper, "add", `natural-buffer-${id}`, "gradient") }
-          : {}),
-        ...(id.startsWith("keep") ? nullsOf(paper, "add") : {}),
-      },
+      beside: besideArm(paper, "add", id),
       family: "speed-up",
       judge: (measured) => judgeSpeedup(speedup, measured),
     }),
@@ -144,22 +157,25 @@ const otherClaims = (paper: Paper, operation: Operation): ReadonlyArray<Claim> =
       paper: { statement: "same pattern, no numbers", source: text },
       quantity: speedups(paper, operation, id, "gradient"),
       beside: {
-        ...otherGrokSteps(paper, operation, id, "gradient"),
-        ...(id.startsWith("keep") ? nullsOf(paper, operation) : {}),
+        ...besideArm(paper, operation, id),
+        "update version": speedups(paper, operation, id, "update"),
       },
       family: "speed-up",
       judge: sameClass(speedup),
     }),
   )
 
-/** Geometric mean over operations (and arms) of one seed's speed-ups; null where a control never got there. */
-const together = (paper: Paper, ids: ReadonlyArray<string>, definition: string): Quantity => {
+/**
+ * Geometric mean over operations (and arms) of one seed's speed-ups; 0 where one of the arms never got there, null
+ * where a control did not.
+ */
+const together = (paper: Paper, ids: ReadonlyArray<string>, by: GrokStep = "stopStep"): Quantity => {
   const { operations } = paper.config.interventions
   const of = operations.flatMap((operation) =>
-    ids.map((id) => speedups(paper, operation, id, "gradient").perSeed),
+    ids.map((id) => speedups(paper, operation, id, "gradient", by).perSeed),
   )
   return quantity(
-    definition,
+    `${ids.join(" and ")}, gradient version: steps of the natural run ÷ steps of the arm, same seed, to ${grokSteps[by]}; geometric mean over ${operations.join(", ")}, never where one of them never got there`,
     SPEEDUP,
     paper.config.seeds.map((seed) => ({
       seed,
@@ -176,22 +192,40 @@ const together = (paper: Paper, ids: ReadonlyArray<string>, definition: string):
   )
 }
 
+/** Speed-up of keep-random ÷ speed-up of frozen attention, the same seed; null where frozen attention never got there. */
+const rank3OverRank0 = (paper: Paper, by: GrokStep = "stopStep"): Quantity => {
+  const [random, frozen] = [together(paper, ["keep-random"], by), together(paper, ["frozen"], by)]
+  return quantity(
+    `speed-up of keep-random ÷ speed-up of frozen, gradient version, same seed, to ${grokSteps[by]}; geometric mean over ${paper.config.interventions.operations.join(", ")}`,
+    SPEEDUP,
+    random.perSeed.flatMap(({ seed, value }) =>
+      frozen.perSeed
+        .filter((one) => one.seed === seed)
+        .map((rankZero) => ({ seed, value: ratio(value, rankZero.value) })),
+    ),
+  )
+}
+
 const interpretations = (paper: Paper): ReadonlyArray<Claim> => {
-  const { operations } = paper.config.interventions
-  const over = `geometric mean over ${operations.join(", ")}`
-  const kept = together(paper, ["keep-sed", "keep-random"], `keep-sed and keep-random, ${over}`)
-  const frozen = together(paper, ["frozen"], `frozen, ${over}`)
+  const kept = ["keep-sed", "keep-random"]
+  const frozen = {
+    "frozen (rank 0)": together(paper, ["frozen"]),
+    "frozen (rank 0), to ≥ 0.5": together(paper, ["frozen"], "firstHalf"),
+    "frozen (rank 0), to ≥ 0.98": together(paper, ["frozen"], "firstThreshold"),
+  }
   return [
     {
       id: "intervention.any-rank-3-accelerates",
       statement: "keeping any three directions, SED or random, speeds grokking up about 2.3 times",
       paper: { value: 2.3, source: text },
-      quantity: kept,
+      quantity: together(paper, kept),
       beside: {
-        "keep-sed": together(paper, ["keep-sed"], `keep-sed, ${over}`),
-        "keep-random": together(paper, ["keep-random"], `keep-random, ${over}`),
-        "frozen (rank 0)": frozen,
-        noise: together(paper, ["noise"], `noise, ${over}`),
+        "to ≥ 0.5": together(paper, kept, "firstHalf"),
+        "to ≥ 0.98": together(paper, kept, "firstThreshold"),
+        "keep-sed": together(paper, ["keep-sed"]),
+        "keep-random": together(paper, ["keep-random"]),
+        ...frozen,
+        noise: together(paper, ["noise"]),
       },
       family: "speed-up",
       judge: (measured) => judgeSpeedup(2.3, measured),
@@ -201,24 +235,29 @@ const interpretations = (paper: Paper): ReadonlyArray<Claim> => {
       statement:
         "training needs only a rank-3 part of the attention update: then a rank-3 update must do what a rank-0 one (frozen attention) does not",
       paper: { statement: "stated as the interpretation; no rank-0 control published", source: text },
-      quantity: quantity(
-        `speed-up of keep-random ÷ speed-up of frozen, same seed, ${over}`,
-        SPEEDUP,
-        paper.config.seeds.map((seed) => {
-          const of = (one: Quantity) => one.perSeed.find((other) => other.seed === seed)
-          const [random, rankZero] = [of(together(paper, ["keep-random"], "")), of(frozen)]
-          const none = map(all([]), () => null)
-          return { seed, value: ratio(random?.value ?? none, rankZero?.value ?? none) }
-        }),
-      ),
-      beside: { frozen },
+      quantity: rank3OverRank0(paper),
+      beside: {
+        "to ≥ 0.5": rank3OverRank0(paper, "firstHalf"),
+        "to ≥ 0.98": rank3OverRank0(paper, "firstThreshold"),
+        "keep-random": together(paper, ["keep-random"]),
+        ...frozen,
+      },
       family: "speed-up",
       // Rank 0 within 10 % of rank 3: attention need not move at all, so its update's rank explains nothing.
       judge: (measured, beside) => {
         const { value } = measured
-        const rankZero = beside.frozen?.value ?? null
+        const rankZero = beside["frozen (rank 0)"]?.value ?? null
+        if (beside["keep-random"]?.value === 0) {
+          return {
+            verdict: "contradicted",
+            because: "rank-3 attention does not always grok, so training needs more",
+          }
+        }
         if (rankZero === 0) {
-          return { verdict: "reproduced", because: "frozen attention does not grok, rank-3 attention does" }
+          return {
+            verdict: "reproduced",
+            because: "frozen attention does not always grok, rank-3 attention does",
+          }
         }
         if (rankZero === null || value === null) {
           return { verdict: "not-tested", because: "the natural run did not grok" }

@@ -17,6 +17,12 @@ import {
   smoke as singleSmoke,
 } from "./single.ts"
 
+export const scales = ["paper", "smoke"] as const
+export type Scale = (typeof scales)[number]
+
+/** Marks everything that comes from a smoke run. */
+export const SMOKE_NOTE = "smoke: not evidence"
+
 export interface PaperConfig {
   readonly seeds: ReadonlyArray<number>
   /** Everything but operation and seed. */
@@ -40,9 +46,14 @@ export interface PaperConfig {
   }
 }
 
-/** The seeds of the paper, then others. */
+const PAPERS_SEEDS = [42, 137, 2024]
+
+/** The seeds of the paper, then 1, 2, … */
 export const seedsOf = (count: number): ReadonlyArray<number> =>
-  [42, 137, 2024, ...Array.from({ length: Math.max(0, count - 3) }, (_, i) => i + 1)].slice(0, count)
+  [
+    ...PAPERS_SEEDS,
+    ...Array.from({ length: count }, (_, i) => i + 1).filter((seed) => !PAPERS_SEEDS.includes(seed)),
+  ].slice(0, count)
 
 export const paperScale: PaperConfig = {
   seeds: seedsOf(3),

@@ -3,6 +3,7 @@ import type { Coupling } from "../stages/measureCoupling.ts"
 import type { Quantity } from "./Claim.ts"
 import { map } from "./derive.ts"
 import type { Node } from "./Node.ts"
+import type { PaperConfig } from "./paper.ts"
 import type { Single } from "./single.ts"
 
 /** Where a published number stands. */
@@ -15,6 +16,13 @@ export type Direction = "forward" | "backward"
 export type Points = "all" | "fullWindows"
 
 export const where: Record<Points, string> = { all: "all points", fullWindows: "points with full windows" }
+
+/** What a peak depends on by itself: rows in a window, directions, and at how many points of a run it was looked for. */
+export const sizes = (of: {
+  readonly window: number
+  readonly rank?: number
+  readonly points: number
+}): string => `W = ${of.window}, ${of.rank === undefined ? "" : `K = ${of.rank}, `}${of.points} points`
 
 /** A number for each seed. */
 export const quantity = (definition: string, unit: string, perSeed: Quantity["perSeed"]): Quantity => ({
@@ -40,3 +48,9 @@ export const peak = (coupling: Node<Coupling>, points: Points = "all"): Node<num
 /** Peak of R₁ over the run. */
 export const firstPeak = (coupling: Node<Coupling>, points: Points = "all"): Node<number | null> =>
   map(coupling, ({ first }) => first[points].peak)
+
+/** What every peak of the sensitivity analyses depends on by itself. */
+export const sweepSizes = (
+  { single, sensitivity: { points } }: PaperConfig,
+  window = single.svd.window,
+): string => sizes({ window, rank: Math.min(window, single.svd.rank), points })

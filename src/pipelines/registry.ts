@@ -1,35 +1,39 @@
 /** All pipelines by name. */
-import { closure } from "./Node.ts"
-import { paper, type SingleConfig, single, smoke, targets } from "./single.ts"
+import { upstreamOf } from "./Claim.ts"
+import { claims } from "./claims.ts"
+import { isStage } from "./derive.ts"
+import { closure, type Node } from "./Node.ts"
+import { paper, paperScale, type Scale } from "./paper.ts"
+import { type SingleConfig, single, paper as singlePaper, smoke, targets } from "./single.ts"
 
-export const scales = ["paper", "smoke"] as const
-export type Scale = (typeof scales)[number]
-
-/** Marks everything that comes from a smoke run. */
-export const SMOKE_NOTE = "smoke: not evidence"
-
-/** The configuration of a scale before `--set`. */
-export const configOf = (scale: Scale): SingleConfig => (scale === "paper" ? paper : smoke)
+/** The configuration of `single` at a scale, before `--set`. */
+export const configOf = (scale: Scale): SingleConfig => (scale === "paper" ? singlePaper : smoke)
 
 export interface Pipeline {
   readonly name: string
   readonly description: string
+  /** Its stages at the paper's scale, upstream first. */
+  readonly nodes: () => ReadonlyArray<Node<unknown>>
 }
 
 export const pipelines: ReadonlyArray<Pipeline> = [
   {
     name: "single",
     description: "one operation and seed: train, then couple update and gradient directions to the centroids",
+    nodes: () => closure(targets(single(singlePaper))),
   },
   {
     name: "reproduce-all",
-    description: "everything of the paper that is built so far: single for add, seed 42",
+    description: "the whole paper: every claim with its verdict, by a command of its own",
+    nodes: () => {
+      const whole = paper(paperScale)
+      const features = whole.features.map(({ features }) => features)
+      return [...new Set([...claims(whole).flatMap(upstreamOf), ...features])].filter(isStage)
+    },
   },
 ]
 
 /** The names of all stages. */
 export const stageNames = (): ReadonlyArray<string> => [
-  ...new Set(closure(targets(single(paper))).map(({ stage }) => stage)),
+  ...new Set(pipelines.flatMap(({ nodes }) => nodes().map(({ stage }) => stage))),
 ]
-
-export { single, targets }

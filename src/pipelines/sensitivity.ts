@@ -56,6 +56,7 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
     sedOf(base, rowsOf(kind), { ...at, ...changes }, `${kind} ${qualifier}`.trim())
 
   const reference = nullOf(base, probe, sampling, "sweep")
+  const seds = ofKinds((kind) => sed(kind))
 
   const windows = options.windows.map((window) => ({
     window,
@@ -68,7 +69,7 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
 
   const probed = (changes: Partial<typeof ProbeConfig.Type>, qualifier: string) => {
     const against = nullOf(base, { ...probe, ...changes }, sampling, qualifier)
-    return ofKinds((kind) => couplingOf(base, rowsOf(kind), sed(kind), against, `${kind} ${qualifier}`))
+    return ofKinds((kind) => couplingOf(base, rowsOf(kind), seds[kind], against, `${kind} ${qualifier}`))
   }
   const epsilons = options.epsilons.map((epsilon) => ({
     epsilon,
@@ -103,7 +104,7 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
   const alignment = node(
     compareDirections,
     {
-      left: { rows: rowsOf("gradient"), directions: sed("gradient") },
+      left: { rows: rowsOf("gradient"), directions: seds.gradient },
       right: { rows: full.rows, directions: full.directions },
     },
     name,

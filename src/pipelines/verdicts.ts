@@ -10,9 +10,10 @@
  *   the bound. Anything else is *contradicted*.
  * - **Speed-up** (steps of the paired control ÷ steps of the arm). Classes: faster from 1.1, slower to 0.9, else
  *   unchanged. *Reproduced* in the published class and within 25 % of the published value; *partly* in the class
- *   alone; *contradicted* in another class. An arm that never gets there has a speed-up of 0.
+ *   alone; *contradicted* in another class. An arm that never gets there has a speed-up of 0, and so has the
+ *   (geometric) mean over seeds in one of which it never does: the class is then slower.
  * - **Assertion** (a statement with a threshold). *Reproduced* when every measured case meets it, *partly* when
- *   some do, *contradicted* when none does.
+ *   some do, *contradicted* when none does. Cases that no run yields do not count, and are named.
  *
  * A value that no run yields makes a claim *not-tested*, with the reason; a verdict is about the number alone, and
  * controls may contradict its interpretation: those are claims of their own.
@@ -58,6 +59,10 @@ export const judgeMagnitude = (published: Published, measured: Measured): Judgem
   if (value === null) return untested
   const seeds = values(measured)
   if ("value" in published) {
+    if (value <= 0) {
+      const because = `mean ${digits(value)} is no positive number, so no factor from ${digits(published.value)}`
+      return { verdict: "contradicted", because }
+    }
     const off = factor(value, published.value)
     const because = `mean ${digits(value)} is a factor ${off.toFixed(2)} from ${digits(published.value)} (reproduced to 1.5, partly to 3)`
     return { verdict: off <= 1.5 ? "reproduced" : off <= 3 ? "partly" : "contradicted", because }
@@ -91,7 +96,12 @@ export const judgeSpeedup = (published: number, measured: Measured): Judgement =
   const wanted = speedClass(published)
   const found = speedClass(value)
   const off = Math.abs(value / published - 1)
-  const because = `${found} at ${value.toFixed(2)}×; published ${wanted} at ${published.toFixed(2)}× (${Math.round(100 * off)} % off)`
+  const seeds = values(measured)
+  const never = seeds.filter((speedup) => speedup === 0).length
+  const because =
+    value === 0
+      ? `never grokked in ${never} of ${seeds.length} seeds, which counts as slower; published ${wanted} at ${published.toFixed(2)}×`
+      : `${found} at ${value.toFixed(2)}×; published ${wanted} at ${published.toFixed(2)}× (${Math.round(100 * off)} % off)`
   if (found !== wanted) return { verdict: "contradicted", because }
   return { verdict: off <= 0.25 ? "reproduced" : "partly", because }
 }
@@ -103,11 +113,39 @@ export const judgeAssertion = (
   const tested = cases.filter(({ holds }) => holds !== null)
   if (tested.length === 0) return untested
   const failing = tested.filter(({ holds }) => holds === false)
-  if (failing.length === 0) {
-    return { verdict: "reproduced", because: `holds in all ${tested.length} cases` }
-  }
   const named = failing.map(({ name }) => name).join("; ")
-  return failing.length === tested.length
-    ? { verdict: "contradicted", because: `holds in none of ${tested.length} cases: ${named}` }
-    : { verdict: "partly", because: `fails in ${failing.length} of ${tested.length} cases: ${named}` }
+  const untestedCases = cases.filter(({ holds }) => holds === null).map(({ name }) => name)
+  const rest = untestedCases.length === 0 ? "" : ` (not tested: ${untestedCases.join("; ")})`
+  const n = tested.length
+  if (failing.length === 0) {
+    return {
+      verdict: "reproduced",
+      because: `holds in ${n === 1 ? "the one case" : `all ${n} cases`}${rest}`,
+    }
+  }
+  return failing.length === n
+    ? {
+        verdict: "contradicted",
+        because: `holds ${n === 1 ? "not in the one case" : `in none of ${n} cases`}: ${named}${rest}`,
+      }
+    : { verdict: "partly", because: `fails in ${failing.length} of ${n} cases: ${named}${rest}` }
 }
+
+/** Judges an assertion by the mean of each case. */
+export const judgeEach = (
+  cases: ReadonlyArray<readonly [name: string, measured: Measured | undefined]>,
+  holds: (x: number) => boolean,
+) =>
+  judgeAssertion(
+    cases.map(([name, measured]) => {
+      const value = measured?.value ?? null
+      return {
+        name: value === null ? name : `${name} ${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}`,
+        holds: value === null ? null : holds(value),
+      }
+    }),
+  )
+
+/** What stands beside a claim about gradients, without the update rows that it is compared with. */
+export const ofGradients = (beside: Readonly<Record<string, Measured>>) =>
+  Object.entries(beside).filter(([name]) => !name.startsWith("update rows"))

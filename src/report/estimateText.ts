@@ -1,5 +1,5 @@
-/** Numbers of claims as text. */
-import type { Estimate } from "../pipelines/Claim.ts"
+/** Numbers of claims as text. A run that never grokked is called so, and is no number. */
+import { type Estimate, estimate, SPEEDUP, STEPS } from "../pipelines/Claim.ts"
 import type { Published } from "../pipelines/verdicts.ts"
 
 /** Three significant digits; large numbers in full. */
@@ -10,19 +10,37 @@ export const digits = (value: number): string =>
       ? value.toFixed(0)
       : String(Number(value.toPrecision(3)))
 
-const unitMark = (unit: string): string => (unit === "×" ? "×" : unit === "steps" ? " steps" : "")
+const unitMark = (unit: string): string => (unit === SPEEDUP ? "×" : unit === STEPS ? " steps" : "")
 
-export const publishedText = (paper: Published): string => {
-  if ("value" in paper) return digits(paper.value)
+/** @param unit of what is measured, where the number should carry it */
+export const publishedText = (paper: Published, unit = ""): string => {
+  if ("value" in paper) return `${digits(paper.value)}${unitMark(unit)}`
   if ("low" in paper) return `${digits(paper.low)} – ${digits(paper.high)}`
   if ("atMost" in paper) return `≤ ${digits(paper.atMost)}`
   return paper.statement
 }
 
-/** `113 [99, 131] n=3` */
-export const estimateText = ({ value, low, high, n, unit }: Estimate): string => {
+/** Whether a seed's value says that its run never grokked. */
+const isNever = (unit: string, value: number | null): boolean =>
+  (unit === STEPS && value === null) || (unit === SPEEDUP && value === 0)
+
+/** One seed's value. */
+export const seedText = (unit: string, value: number | null): string =>
+  isNever(unit, value) ? "never" : value === null ? "–" : `${digits(value)}${unitMark(unit)}`
+
+/** `113 [99, 131] n=3`; where some seeds never grokked, the mean over the others: `2.2× in 2 of 3, else never`. */
+export const estimateText = ({ value, low, high, n, unit, perSeed }: Estimate): string => {
+  const never = perSeed.filter((seed) => isNever(unit, seed.value)).length
+  if (never > 0) {
+    const others = estimate(
+      unit,
+      perSeed.filter((seed) => !isNever(unit, seed.value)),
+    )
+    const of = never + others.n
+    if (others.value === null) return of === 1 ? "never n=1" : `never in ${of} of ${of}`
+    return `${digits(others.value)}${unitMark(unit)} in ${others.n} of ${of}, else never`
+  }
   if (value === null) return "–"
-  const mark = unitMark(unit)
   const interval = low === null || high === null ? "" : ` [${digits(low)}, ${digits(high)}]`
-  return `${digits(value)}${mark}${interval} n=${n}`
+  return `${digits(value)}${unitMark(unit)}${interval} n=${n}`
 }

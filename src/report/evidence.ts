@@ -63,12 +63,16 @@ const HarmonicPoint = Schema.Struct({ step: Int, pc: Int, family: Text, frequenc
 
 const unmodified = { normRatio: null, cosine: null, energyShare: null }
 
-/** What `f` makes of a node's output; nothing where the node failed. */
+/** What `f` makes of a node's output; nothing where the node failed. An output that cannot be read is an error. */
 const from = <A, B, E, R>(
   resolve: Resolve,
   node: Node<A>,
   f: (output: A) => Effect.Effect<ReadonlyArray<B>, E, R>,
-) => Effect.flatMap(resolve(node), f).pipe(Effect.orElseSucceed((): ReadonlyArray<B> => []))
+) =>
+  Effect.matchEffect(resolve(node), {
+    onFailure: () => Effect.succeed<ReadonlyArray<B>>([]),
+    onSuccess: f,
+  })
 
 const collect = <A, B, E, R>(
   items: ReadonlyArray<A>,
@@ -86,6 +90,11 @@ const outcomeRow = ({ firstHalf, firstThreshold, stopStep }: Outcome) => ({
   firstHalf,
   firstThreshold,
   stopStep,
+})
+
+const sizesOf = ({ window, rank }: { readonly window: number; readonly rank: number }) => ({
+  windowRows: window,
+  directions: Math.min(window, rank),
 })
 
 const lastStep = Effect.fnUntraced(function* (curve: ArtifactRef) {
@@ -148,46 +157,76 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
     ({ single, kind, direction, coupling }) =>
       from(resolve, coupling, ({ series }) =>
         Effect.map(rowsOf(series, Schema.Struct({ ...CouplingPoint.fields, ...Ranked.fields })), (points) =>
-          points.map((point) => ({ ...named(single), rows: kind, window: direction, ...point })),
+          points.map((point) => ({
+            ...named(single),
+            rows: kind,
+            window: direction,
+            ...sizesOf(single.config.svd),
+            ...point,
+          })),
         ),
       ),
   )
 
   const kinds = ["update", "gradient"] as const
-  const swept = sensitivities.flatMap(({ seed, windows, epsilons, logitSum, batches, noise }) => [
-    ...windows.flatMap((at) =>
-      kinds.map((rows) => ({ setting: "window", value: String(at.window), rows, seed, node: at[rows] })),
-    ),
-    ...epsilons.flatMap((at) =>
-      kinds.map((rows) => ({ setting: "epsilon", value: String(at.epsilon), rows, seed, node: at[rows] })),
-    ),
-    ...kinds.map((rows) => ({ setting: "centroid", value: "logit-sum", rows, seed, node: logitSum[rows] })),
-    ...batches.map((at) => ({
-      setting: "batch",
-      value: at.batch,
-      rows: "gradient",
-      seed,
-      node: at.coupling,
-    })),
-    ...noise.map((at) => ({
-      setting: "noise",
-      value: String(at.multiple),
-      rows: "gradient",
-      seed,
-      node: at.coupling,
-    })),
-  ])
+  const { svd } = paper.config.single
+  const usual = sizesOf(svd)
+  const ofWindow = (window: number) => sizesOf({ ...svd, window })
+  const swept = sensitivities.flatMap(({ seed, windows, epsilons, logitSum, batches, noise }) =>
+    [
+      ...windows.flatMap((at) =>
+        kinds.map((rows) => ({
+          setting: "window",
+          value: String(at.window),
+          rows,
+          ...ofWindow(at.window),
+          node: at[rows],
+        })),
+      ),
+      ...epsilons.flatMap((at) =>
+        kinds.map((rows) => ({
+          setting: "epsilon",
+          value: String(at.epsilon),
+          rows,
+          ...usual,
+          node: at[rows],
+        })),
+      ),
+      ...kinds.map((rows) => ({
+        setting: "centroid",
+        value: "logit-sum",
+        rows,
+        ...usual,
+        node: logitSum[rows],
+      })),
+      ...batches.map((at) => ({
+        setting: "batch",
+        value: at.batch,
+        rows: "gradient",
+        ...usual,
+        node: at.coupling,
+      })),
+      ...noise.map((at) => ({
+        setting: "noise",
+        value: String(at.multiple),
+        rows: "gradient",
+        ...usual,
+        node: at.coupling,
+      })),
+    ].map((one) => ({ ...one, seed })),
+  )
   const finely = fine.windows.flatMap((at) =>
     kinds.map((rows) => ({
       setting: "fine-window",
       value: String(at.window),
       rows,
-      seed: fine.seed,
+      ...ofWindow(at.window),
       node: at[rows],
+      seed: fine.seed,
     })),
   )
-  const sweeps = yield* collect([...swept, ...finely], ({ setting, value, rows, seed, node }) =>
-    from(resolve, node, (measured) => Effect.succeed([{ setting, value, rows, seed, ...peaksOf(measured) }])),
+  const sweeps = yield* collect([...swept, ...finely], ({ node, ...of }) =>
+    from(resolve, node, (measured) => Effect.succeed([{ ...of, ...peaksOf(measured) }])),
   )
   const byRank = yield* collect(
     sensitivities.flatMap(({ seed, ranked }) => [{ seed, node: ranked.gradient }]),
@@ -209,6 +248,8 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
               value: String(k),
               rows: "gradient",
               seed,
+              windowRows: svd.window,
+              directions: k,
               peakMeanR: peakOver(() => true),
               peakMeanRFullWindows: peakOver(({ fullWindow }) => fullWindow === true),
               peakR1: null,
@@ -230,6 +271,7 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
             estimator,
             stride,
             probes: range,
+            ...usual,
             step,
             fullWindow,
             meanR,
@@ -290,7 +332,17 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
               const sigma = point[name]
               return sigma === null
                 ? []
-                : [{ ...named(single), rows: kind, phase, step: point.step, index: k + 1, sigma }]
+                : [
+                    {
+                      ...named(single),
+                      rows: kind,
+                      windowRows: single.config.svd.window,
+                      phase,
+                      step: point.step,
+                      index: k + 1,
+                      sigma,
+                    },
+                  ]
             }),
           ),
         ),
@@ -305,6 +357,7 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
           seed,
           phase,
           step,
+          directions: paper.config.sensitivity.perExample.rank,
           meanR,
           R1: ratios[0] ?? null,
         })),

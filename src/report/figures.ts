@@ -1,4 +1,7 @@
-/** Every figure of a reproduction, from its tables and claims alone. A figure without data is left out. */
+/**
+ * Every figure of a reproduction, from its tables and claims alone. A figure without data is left out, and so is a
+ * seed whose stages did not run.
+ */
 
 import { couplingOverTraining } from "../figures/couplingOverTraining.ts"
 import { fourierHeatMap } from "../figures/fourierHeatMap.ts"
@@ -15,9 +18,24 @@ import { type ClaimRow, type Estimate, estimate, RATIO, SPEEDUP } from "../pipel
 import type { Published } from "../pipelines/verdicts.ts"
 import type { Tables } from "./tables.ts"
 
+/** What figures are drawn from. */
+type Drawn = Tables & {
+  /** The end of every caption: what the numbers are worth. */
+  readonly note: string
+}
+
 type Row<Name extends keyof Tables> = Tables[Name][number]
 
-const INTERVAL = "Intervals: 95 % bootstrap over seeds"
+const INTERVAL = "Means over seeds are geometric, intervals 95 % bootstrap"
+
+/** "W = 20, K = 3", from rows that were all measured alike. */
+const sizesText = ([first]: ReadonlyArray<
+  Partial<Pick<Row<"coupling">, "windowRows" | "directions">>
+>): string =>
+  [
+    ...(first?.windowRows === undefined ? [] : [`W = ${first.windowRows}`]),
+    ...(first?.directions === undefined ? [] : [`K = ${first.directions}`]),
+  ].join(", ")
 
 const groupBy = <A, K>(
   items: ReadonlyArray<A>,
@@ -59,7 +77,7 @@ const curves = (rows: ReadonlyArray<CurvePoint>) =>
     return isEstimator(kind) && points.length > 0 ? [{ operation, seed, kind, points }] : []
   })
 
-const overTraining = ({ coupling, accuracy }: Tables, window: string): string | null => {
+const overTraining = ({ coupling, accuracy, note }: Drawn, window: string): string | null => {
   const rows = coupling.filter((row) => row.window === window)
   const drawn = curves(rows)
   if (drawn.length === 0) return null
@@ -75,7 +93,7 @@ const overTraining = ({ coupling, accuracy }: Tables, window: string): string | 
         test: testAccuracy,
       })),
     })),
-    caption: `W = 20 rows, K = 3; ${window === "forward" ? "the window starts at the point (published code)" : "the window ends at the point (causal)"}.`,
+    caption: `${sizesText(rows)}; ${window === "forward" ? "the window starts at the point (published code)" : "the window ends at the point (causal)"}.${note}`,
   })
 }
 
@@ -84,7 +102,7 @@ const rangeOf = (paper: Published): { low: number; high: number } | null => {
   return "value" in paper ? { low: paper.value, high: paper.value } : null
 }
 
-const peaks = (claims: ReadonlyArray<ClaimRow>): string | null => {
+const peaks = ({ coupling, note }: Drawn, claims: ReadonlyArray<ClaimRow>): string | null => {
   const found = claims.flatMap((claim) => {
     const [, operation, kind] = /^coupling\.single\.(\w+)\.(update|gradient)\.peak$/.exec(claim.id) ?? []
     const peak = intervalOf(claim.measured)
@@ -96,7 +114,7 @@ const peaks = (claims: ReadonlyArray<ClaimRow>): string | null => {
   return peakBars({
     title: "Peak coupling by operation",
     peaks: found,
-    caption: `Peak of R̄ over all points, forward windows, W = 20, K = 3. ${INTERVAL}.`,
+    caption: `${["Peak of R̄ over all points, forward windows", sizesText(coupling)].filter((part) => part !== "").join(", ")}. ${INTERVAL}.${note}`,
   })
 }
 
@@ -105,13 +123,14 @@ type Peak = "peakMeanR" | "peakR1"
 interface SweepFigure extends Pick<Sweep, "title" | "xLabel" | "xScale" | "published"> {
   readonly setting: string
   readonly peak: Peak
-  readonly caption: string
+  /** What the caption says of the sizes of these rows. */
+  readonly sizes: (rows: ReadonlyArray<Row<"sweeps">>) => string
   /** Where a value of the setting is drawn; null leaves it out. */
   readonly x?: (value: string) => number | null
 }
 
-const sweepFigure = ({ sweeps }: Tables, figure: SweepFigure): string | null => {
-  const { setting, peak, title, xLabel, xScale, published, caption, x = Number } = figure
+const sweepFigure = ({ sweeps, note }: Drawn, figure: SweepFigure): string | null => {
+  const { setting, peak, title, xLabel, xScale, published, sizes, x = Number } = figure
   const rows = sweeps.filter((row) => row.setting === setting)
   const series = groupBy(rows, (row) => row.rows).flatMap(([kind, ofKind]) => {
     const points = groupBy(ofKind, (row) => row.value).flatMap(([value, ofValue]) => {
@@ -136,7 +155,7 @@ const sweepFigure = ({ sweeps }: Tables, figure: SweepFigure): string | null => 
     yScale: "log",
     series,
     published,
-    caption: `add, all points, forward windows. ${caption} ${INTERVAL}.`,
+    caption: `add, all points, forward windows, ${sizes(rows)}. ${INTERVAL}.${note}`,
   })
 }
 
@@ -147,7 +166,7 @@ const publishedValues = (claims: ReadonlyArray<ClaimRow>, prefix: string) =>
       : [],
   )
 
-const multitaskFigure = ({ multitask }: Tables): string | null => {
+const multitaskFigure = ({ multitask, note }: Drawn): string | null => {
   const stride = Math.max(...multitask.map((row) => row.stride))
   const rows = multitask.filter((row) => row.stride === stride && row.probes === "table")
   const drawn = curves(rows.map(({ estimator, ...row }) => ({ ...row, rows: estimator })))
@@ -155,11 +174,11 @@ const multitaskFigure = ({ multitask }: Tables): string | null => {
   return multitaskCoupling({
     title: "Multitask: coupling of shared updates, own and summed gradients",
     coupling: drawn,
-    caption: `W = 20 rows, ${stride} checkpoints apart; K = 3; forward windows; probes without 0.`,
+    caption: `${sizesText(rows)}; rows ${stride} ${stride === 1 ? "checkpoint" : "checkpoints"} apart; forward windows; probes without 0.${note}`,
   })
 }
 
-const curvesFigure = (tables: Tables, operation: string): string | null => {
+const curvesFigure = (tables: Drawn, operation: string): string | null => {
   const outcomes = tables.interventions.filter((row) => row.operation === operation)
   const rows = tables["intervention-curves"].filter((row) => row.operation === operation)
   if (!rows.some(({ arm }) => arm !== "control")) return null
@@ -177,7 +196,7 @@ const curvesFigure = (tables: Tables, operation: string): string | null => {
         stopStep: outcome?.stopStep ?? null,
       }
     }),
-    caption: "Runs end with the stop rule (test accuracy ≥ 0.98 seen 20 times) or at step 8000.",
+    caption: `Runs end with the stop rule, the paper's grok step, or at the cap.${tables.note}`,
   })
 }
 
@@ -197,16 +216,18 @@ const publishedSpeedup = (
   return claim !== undefined && "value" in claim.paper ? claim.paper.value : null
 }
 
-const speedups = ({ interventions }: Tables, claims: ReadonlyArray<ClaimRow>): string | null => {
+const speedups = ({ interventions, note }: Drawn, claims: ReadonlyArray<ClaimRow>): string | null => {
   const controls = interventions.filter(({ arm }) => arm === "control")
   const arms = interventions.filter(({ arm }) => arm !== "control")
   if (arms.length === 0) return null
   const rows = groupByAll(arms, ({ operation, arm, version }) => [operation, arm, version]).flatMap((group) =>
     definitions.map(([definition, field]) => {
       const [{ operation, arm, version }] = group
-      const paired = group.map((row) => {
+      const paired = group.flatMap((row) => {
         const control = controls.find((one) => one.operation === operation && one.seed === row.seed)
-        return { row, control: control?.[field] ?? null, steps: row[field], longest: control?.steps ?? 0 }
+        return control === undefined
+          ? []
+          : [{ row, control: control[field], steps: row[field], longest: control.steps }]
       })
       const speedup = intervalOf(
         estimate(
@@ -235,11 +256,11 @@ const speedups = ({ interventions }: Tables, claims: ReadonlyArray<ClaimRow>): s
   return speedupDots({
     title: "Speed-up of grokking by arm, under three definitions of when a network grokked",
     speedups: rows,
-    caption: `Paired by seed. ${INTERVAL}.`,
+    caption: `${INTERVAL}.${note}`,
   })
 }
 
-const spectraFigure = ({ spectra }: Tables): string | null => {
+const spectraFigure = ({ spectra, note }: Drawn): string | null => {
   const found = groupByAll(spectra, ({ operation, seed, rows, phase }) => [operation, seed, rows, phase])
   if (found.length === 0) return null
   return singularSpectra({
@@ -249,23 +270,29 @@ const spectraFigure = ({ spectra }: Tables): string | null => {
       const values = group.toSorted((a, b) => a.index - b.index).map(({ sigma }) => sigma)
       return isEstimator(kind) ? [{ operation, seed, kind, phase, values }] : []
     }),
-    caption: "W = 20, forward windows.",
+    caption: `${sizesText(spectra)}, forward windows.${note}`,
   })
 }
 
-const fourierFigure = ({ harmonics }: Tables, operation: string): string | null => {
+const fourierFigure = ({ harmonics, note }: Drawn, operation: string): string | null => {
   const ofOperation = harmonics.filter((row) => row.operation === operation)
   const [first] = ofOperation
   if (first === undefined) return null
-  const rows = ofOperation.filter(({ seed }) => seed === first.seed)
+  const rows = groupByAll(
+    ofOperation.filter(({ seed }) => seed === first.seed),
+    ({ pc, family }) => [pc, family],
+  ).flatMap((group) => {
+    const fit = group
+      .toSorted((a, b) => a.frequency - b.frequency)
+      .flatMap(({ r2 }) => (r2 === null ? [] : [r2]))
+    // A component whose scores are constant has no R².
+    return fit.length < group.length ? [] : [{ component: group[0].pc, family: group[0].family, fit }]
+  })
+  if (rows.length === 0) return null
   return fourierHeatMap({
     title: `${operation}: waves in the centroids' principal components`,
-    rows: groupByAll(rows, ({ pc, family }) => [pc, family]).map((group) => ({
-      component: group[0].pc,
-      family: group[0].family,
-      fit: group.toSorted((a, b) => a.frequency - b.frequency).map(({ r2 }) => r2 ?? 0),
-    })),
-    caption: `Seed ${first.seed}, step ${first.step}; centroids of all pairs of the table.`,
+    rows,
+    caption: `Seed ${first.seed}, step ${first.step}; centroids of all pairs of the table.${note}`,
   })
 }
 
@@ -274,7 +301,7 @@ const publishedPhase = (claims: ReadonlyArray<ClaimRow>, phase: string) => {
   return claim !== undefined && "value" in claim.paper ? claim.paper.value : null
 }
 
-const perExampleFigure = (tables: Tables, claims: ReadonlyArray<ClaimRow>): string | null => {
+const perExampleFigure = (tables: Drawn, claims: ReadonlyArray<ClaimRow>): string | null => {
   const phases = groupByAll(tables["per-example"], ({ operation, phase }) => [operation, phase]).flatMap(
     (group) => {
       const [{ operation, phase }] = group
@@ -293,7 +320,7 @@ const perExampleFigure = (tables: Tables, claims: ReadonlyArray<ClaimRow>): stri
   return perExample({
     title: "Coupling of the leading directions of single examples' gradients",
     phases,
-    caption: `R̄, K = 3, of centred per-example gradients. ${INTERVAL}.`,
+    caption: `R̄, ${sizesText(tables["per-example"])}, of centred per-example gradients. ${INTERVAL}.${tables.note}`,
   })
 }
 
@@ -301,71 +328,80 @@ const operationsOf = (rows: ReadonlyArray<{ readonly operation: string }>) => [
   ...new Set(rows.map(({ operation }) => operation)),
 ]
 
-/** SVG by name. */
-export const figures = (tables: Tables, claims: ReadonlyArray<ClaimRow>): ReadonlyMap<string, string> => {
-  const drawn: ReadonlyArray<readonly [string, string | null]> = [
-    ["coupling-forward", overTraining(tables, "forward")],
-    ["coupling-backward", overTraining(tables, "backward")],
-    ["peaks", peaks(claims)],
+/**
+ * SVG by name.
+ *
+ * @param evidence what the numbers are worth; every caption says so
+ */
+export const figures = (
+  tables: Tables,
+  claims: ReadonlyArray<ClaimRow>,
+  evidence: string,
+): ReadonlyMap<string, string> => {
+  const drawn = { ...tables, note: ` (${evidence})` }
+  const found: ReadonlyArray<readonly [string, string | null]> = [
+    ["coupling-forward", overTraining(drawn, "forward")],
+    ["coupling-backward", overTraining(drawn, "backward")],
+    ["peaks", peaks(drawn, claims)],
     [
       "window",
-      sweepFigure(tables, {
+      sweepFigure(drawn, {
         setting: "window",
         peak: "peakR1",
         title: "The leading direction's coupling by window",
         xLabel: "W (rows in the window)",
         xScale: "log",
         published: publishedValues(claims, "coupling.window.add."),
-        caption: "K = 1.",
+        sizes: () => "K = 1",
       }),
     ],
     [
       "epsilon",
-      sweepFigure(tables, {
+      sweepFigure(drawn, {
         setting: "epsilon",
         peak: "peakR1",
         title: "The leading direction's coupling by displacement",
         xLabel: "ε (share of ‖θ_attn‖); the exact derivative, ε → 0, is drawn at 0.0001",
         xScale: "log",
         published: publishedValues(claims, "coupling.epsilon.add."),
-        caption: "W = 20.",
+        sizes: ([row]) => `W = ${row.windowRows}, K = 1`,
         x: (value) => (Number(value) === 0 ? 1e-4 : Number(value)),
       }),
     ],
     [
       "rank",
-      sweepFigure(tables, {
+      sweepFigure(drawn, {
         setting: "rank",
         peak: "peakMeanR",
         title: "Coupling by the number of directions",
         xLabel: "K (directions averaged)",
         xScale: "linear",
         published: [],
-        caption: "W = 20.",
+        sizes: ([row]) => `W = ${row.windowRows}`,
       }),
     ],
     [
       "noise",
-      sweepFigure(tables, {
+      sweepFigure(drawn, {
         setting: "noise",
         peak: "peakMeanR",
         title: "Coupling with white noise added to the gradients",
         xLabel: "variance of the noise (in units of the minibatch noise's)",
         xScale: "log",
         published: [],
-        caption: "W = 20, K = 3.",
+        sizes: sizesText,
       }),
     ],
-    ["multitask", multitaskFigure(tables)],
+    ["multitask", multitaskFigure(drawn)],
     ...operationsOf(tables.interventions).map(
-      (operation) => [`interventions-${operation}`, curvesFigure(tables, operation)] as const,
+      (operation) => [`interventions-${operation}`, curvesFigure(drawn, operation)] as const,
     ),
-    ["speedups", speedups(tables, claims)],
-    ["spectra", spectraFigure(tables)],
+    ["speedups", speedups(drawn, claims)],
+    ["spectra", spectraFigure(drawn)],
     ...operationsOf(tables.harmonics).map(
-      (operation) => [`fourier-${operation}`, fourierFigure(tables, operation)] as const,
+      (operation) => [`fourier-${operation}`, fourierFigure(drawn, operation)] as const,
     ),
-    ["per-example", perExampleFigure(tables, claims)],
+    ["per-example", perExampleFigure(drawn, claims)],
   ]
-  return new Map(drawn.flatMap(([name, svg]) => (svg === null ? [] : [[name, svg] as const])))
+  return new Map(found.flatMap(([name, svg]) => (svg === null ? [] : [[name, svg] as const])))
 }

@@ -31,12 +31,16 @@ const Accuracy = Schema.Struct({
   testAccuracy: Finite,
 })
 
+/** W, the rows in a full window, and K, the directions in R̄. */
+const sizes = { windowRows: Int, directions: Int }
+
 /** R̄ and R₁…R₃ at a measurement point of a single run. */
 const Coupling = Schema.Struct({
   operation: Text,
   seed: Int,
   rows: Text,
   window: Text,
+  ...sizes,
   step: Int,
   fullWindow: Flag,
   meanR: MaybeNumber,
@@ -53,6 +57,7 @@ const Sweep = Schema.Struct({
   value: Text,
   rows: Text,
   seed: Int,
+  ...sizes,
   peakMeanR: MaybeNumber,
   peakMeanRFullWindows: MaybeNumber,
   peakR1: MaybeNumber,
@@ -65,6 +70,7 @@ const MultitaskCoupling = Schema.Struct({
   estimator: Text,
   stride: Int,
   probes: Text,
+  ...sizes,
   step: Int,
   fullWindow: Flag,
   meanR: MaybeNumber,
@@ -95,10 +101,12 @@ const InterventionCurve = Schema.Struct({
   testAccuracy: Finite,
 })
 
+/** Singular values of the first, middle and last full window. */
 const Spectrum = Schema.Struct({
   operation: Text,
   seed: Int,
   rows: Text,
+  windowRows: Int,
   phase: Schema.Literals(["initial", "middle", "last"]),
   step: Int,
   index: Int,
@@ -110,6 +118,7 @@ const PerExample = Schema.Struct({
   seed: Int,
   phase: Schema.Literals(["initial", "middle", "last"]),
   step: Int,
+  directions: Int,
   meanR: MaybeNumber,
   R1: MaybeNumber,
 })
@@ -162,7 +171,7 @@ export const toParquet = <Name extends TableName>(name: Name, rows: Tables[Name]
   encodeTable(toTable(name, rows))
 
 export const toCsv = <Name extends TableName>(name: Name, rows: Tables[Name]): string =>
-  `${toTable(name, rows).toCSV()}\n`
+  toTable(name, rows).toCSV()
 
 /** The rows of a table's Parquet file. */
 export const fromParquet = Effect.fn("fromParquet")(function* <Name extends TableName>(

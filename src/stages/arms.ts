@@ -11,20 +11,25 @@ import { randomProjection, rollingBasis } from "../numerics/projection.ts"
 import { normalsInto, stream } from "../numerics/random.ts"
 import { Count } from "./contracts.ts"
 
-/** Arms that project on a subspace; they exist in both versions. */
-const PROJECTIONS = [
-  "remove-sed",
-  "keep-sed",
-  "remove-random",
-  "keep-random",
-  "keep-random-norm-matched",
-] as const
+/** Arms that work on the top directions of a window. */
+const WINDOWED = ["remove-sed", "keep-sed"] as const
+/** Arms that work on a random subspace. */
+const RANDOM = ["remove-random", "keep-random", "keep-random-norm-matched"] as const
+const FROZEN = ["frozen", "frozen-after-warmup"] as const
 
-export const arms = [...PROJECTIONS, "noise", "frozen", "frozen-after-warmup", "decay-only"] as const
+export const arms = [...WINDOWED, ...RANDOM, "noise", ...FROZEN, "decay-only"] as const
 export type ArmName = (typeof arms)[number]
+type WindowedArm = (typeof WINDOWED)[number]
 
-const isProjection = (arm: ArmName): boolean => PROJECTIONS.some((name) => name === arm)
-const usesWindow = (arm: ArmName): boolean => arm === "remove-sed" || arm === "keep-sed"
+const isIn =
+  <Some extends ArmName>(some: ReadonlyArray<Some>) =>
+  (arm: ArmName): arm is Some =>
+    some.some((name) => name === arm)
+
+const usesWindow = isIn(WINDOWED)
+const freezesAttention = isIn(FROZEN)
+/** Projections have a meaning for displacements too. */
+const isProjection = isIn([...WINDOWED, ...RANDOM])
 
 export const InterventionConfig = Schema.Struct({
   /**
@@ -55,8 +60,10 @@ export const InterventionConfig = Schema.Struct({
       ? { path: ["buffer"], issue: `Expected modified, because ${arm} has no window, got natural` }
       : true,
   ),
-  Schema.makeFilter(({ rank, window }) =>
-    rank <= window ? true : { path: ["rank"], issue: `Expected at most the window ${window}, got ${rank}` },
+  Schema.makeFilter(({ arm, rank, window }) =>
+    !usesWindow(arm) || rank <= window
+      ? true
+      : { path: ["rank"], issue: `Expected at most the window ${window}, got ${rank}` },
   ),
 )
 export type InterventionConfig = typeof InterventionConfig.Type
@@ -78,8 +85,11 @@ export interface Arm {
   readonly rows: () => ReadonlyArray<Float32Array>
 }
 
+/** Rescales to a length; zeros stay zeros. */
 const scaleTo = (vector: Float32Array, length: number): void => {
-  const scale = length / norm(vector)
+  const before = norm(vector)
+  if (before === 0) return
+  const scale = length / before
   for (let i = 0; i < vector.length; i++) vector[i] *= scale
 }
 
@@ -87,62 +97,77 @@ const subtractFrom = (whole: Float32Array, part: Float32Array): void => {
   for (let i = 0; i < part.length; i++) part[i] = whole[i] - part[i]
 }
 
-/** An arm at work on vectors [size]; `rows` is the window to go on from. */
-export const openArm = (
-  { arm, buffer, window, rank, warmup }: InterventionConfig,
+/** A vector that nothing was done to. */
+const untouched = (vector: Float32Array): Modification => ({ vector, modified: false, energyShare: null })
+
+/** What an arm without a window makes of the natural vector of step t, written to `out`. */
+const write = (
+  arm: Exclude<ArmName, WindowedArm>,
+  { rank, seed }: { readonly rank: number; readonly seed: number },
+  t: number,
+  natural: Float32Array,
+  out: Float32Array,
+): Float32Array => {
+  switch (arm) {
+    case "remove-random":
+      randomProjection(natural, stream(seed, "random-basis", t), rank, out)
+      subtractFrom(natural, out)
+      return out
+    case "keep-random":
+      randomProjection(natural, stream(seed, "random-basis", t), rank, out)
+      return out
+    case "keep-random-norm-matched":
+      randomProjection(natural, stream(seed, "random-basis", t), rank, out)
+      scaleTo(out, norm(natural))
+      return out
+    case "noise":
+      normalsInto(stream(seed, "noise", t), out)
+      scaleTo(out, norm(natural))
+      return out
+    case "frozen":
+    case "frozen-after-warmup":
+    case "decay-only":
+      return out.fill(0)
+  }
+}
+
+const openWindowless = (
+  arm: Exclude<ArmName, WindowedArm>,
+  { rank, warmup }: InterventionConfig,
   size: number,
   seed: number,
+): Arm => {
+  const first = arm === "frozen" ? 1 : warmup + 1
+  const vector = new Float32Array(size)
+  return {
+    modify: (t, natural) => {
+      if (t < first) return untouched(natural)
+      write(arm, { rank, seed }, t, natural, vector)
+      return { vector, modified: true, energyShare: null }
+    },
+    freezes: (t) => freezesAttention(arm) && t >= first,
+    rows: () => [],
+  }
+}
+
+const openWindowed = (
+  arm: WindowedArm,
+  { buffer, window, rank, warmup }: InterventionConfig,
+  size: number,
   rows: ReadonlyArray<Float32Array>,
 ): Arm => {
-  const vector = new Float32Array(size)
-
-  /** Writes the modified vector of an arm without a window. */
-  const write = (t: number, natural: Float32Array): void => {
-    switch (arm) {
-      case "remove-random":
-      case "keep-random":
-      case "keep-random-norm-matched":
-        randomProjection(natural, stream(seed, "random-basis", t), rank, vector)
-        if (arm === "remove-random") subtractFrom(natural, vector)
-        if (arm === "keep-random-norm-matched") scaleTo(vector, norm(natural))
-        return
-      case "noise":
-        normalsInto(stream(seed, "noise", t), vector)
-        scaleTo(vector, norm(natural))
-        return
-      case "frozen":
-      case "frozen-after-warmup":
-      case "decay-only":
-        vector.fill(0)
-    }
-  }
-
-  const first = arm === "frozen" ? 1 : warmup + 1
-  const natural = (vector: Float32Array): Modification => ({ vector, modified: false, energyShare: null })
-
-  if (!usesWindow(arm)) {
-    return {
-      modify: (t, given) => {
-        if (t < first) return natural(given)
-        write(t, given)
-        return { vector, modified: true, energyShare: null }
-      },
-      freezes: (t) => arm.startsWith("frozen") && t >= first,
-      rows: () => [],
-    }
-  }
-
   const basis = rollingBasis(window, size, rows)
+  const vector = new Float32Array(size)
   return {
-    modify: (t, given) => {
-      if (t < first) {
-        basis.push(given)
-        return natural(given)
+    modify: (t, natural) => {
+      if (t <= warmup) {
+        basis.push(natural)
+        return untouched(natural)
       }
-      const { coefficients, products, energyShare } = basis.projection(given, rank)
+      const { coefficients, products, energyShare } = basis.projection(natural, rank)
       basis.combine(coefficients, vector)
-      if (arm === "remove-sed") subtractFrom(given, vector)
-      if (buffer === "natural") basis.push(given, products)
+      if (arm === "remove-sed") subtractFrom(natural, vector)
+      if (buffer === "natural") basis.push(natural, products)
       else basis.push(vector)
       return { vector, modified: true, energyShare: Number.isFinite(energyShare) ? energyShare : null }
     },
@@ -150,3 +175,14 @@ export const openArm = (
     rows: basis.rows,
   }
 }
+
+/** An arm at work on vectors [size]; `rows` is the window to go on from. */
+export const openArm = (
+  config: InterventionConfig,
+  size: number,
+  seed: number,
+  rows: ReadonlyArray<Float32Array>,
+): Arm =>
+  usesWindow(config.arm)
+    ? openWindowed(config.arm, config, size, rows)
+    : openWindowless(config.arm, config, size, seed)

@@ -11,6 +11,7 @@
  */
 import { table } from "arquero"
 import { Effect, Option, Schema } from "effect"
+import type { StepScalars } from "../model/optimizer.ts"
 import { applyGradient, clippedGradient } from "../model/programs.ts"
 import { dot, norm } from "../numerics/gram.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
@@ -50,8 +51,8 @@ export const IntervenedRun = Schema.Struct({
   curve: ArtifactRef,
   /**
    * Parquet, a row per step: loss of its batch, gradient norm before clipping; ‖modified‖/‖natural‖ and the cosine
-   * between them, null where nothing was modified; share of the window's energy in its top directions, null for arms
-   * without a window.
+   * between them, null where nothing was modified or either is zero; share of the window's energy in its top directions,
+   * null in the warm-up and for arms without a window.
    */
   steps: ArtifactRef,
   /** Means over the steps that were modified; null where there is none, or no such figure. */
@@ -71,7 +72,7 @@ const StepFigures = Schema.Struct({
 })
 type StepFigures = typeof StepFigures.Type
 
-/** An entry of the cursor: the state after `step`, which is kept for the newest entry only, and the block's figures. */
+/** An entry of the cursor: the state after `step`, kept for the newest entry and for step 0, and the block's figures. */
 const Block = Schema.Struct({
   step: Schema.Int,
   state: ArtifactRef,
@@ -126,6 +127,14 @@ const compare = (natural: Float32Array, modified: Float32Array) => {
 
 const untouched = { normRatio: null, cosine: null }
 
+/** What the backward pass of a step leaves. */
+interface Backward {
+  readonly state: TrainingState
+  /** Clipped gradient of all parameters; θ_attn's is its prefix. */
+  readonly gradient: Float32Array
+  readonly scalars: StepScalars<Float32Array>
+}
+
 /** A function that takes step t from a state, with the arm's modification. */
 const openStep = Effect.fn("openStep")(function* (input: typeof Input.Type, arm: Arm) {
   const { data, model, train: config } = input
@@ -136,30 +145,40 @@ const openStep = Effect.fn("openStep")(function* (input: typeof Input.Type, arm:
   const optimiser = yield* engine.compile(applyGradient(layout, config))
   const attention = (flat: Float32Array) => flat.subarray(0, layout.attentionSize)
 
+  /** Modifies the attention gradient, then lets the optimiser step. */
+  const stepOnGradient = Effect.fnUntraced(function* (t: number, { state, gradient, scalars }: Backward) {
+    const natural = attention(gradient).slice()
+    const modification = arm.modify(t, natural)
+    attention(gradient).set(modification.vector)
+    const next = yield* optimiser.run({ ...state, gradient, ...scalars })
+    if (arm.freezes(t)) attention(next.theta).set(attention(state.theta))
+    return { next, natural, modification }
+  })
+
+  /** Lets the optimiser step, then modifies the displacement of θ_attn. */
+  const stepOnUpdate = Effect.fnUntraced(function* (t: number, { state, gradient, scalars }: Backward) {
+    const next = yield* optimiser.run({ ...state, gradient, ...scalars })
+    const [before, after] = [attention(state.theta), attention(next.theta)]
+    const natural = after.map((value, slot) => value - before[slot])
+    const modification = arm.modify(t, natural)
+    if (modification.modified) {
+      for (let i = 0; i < after.length; i++) after[i] = before[i] + modification.vector[i]
+    }
+    return { next, natural, modification }
+  })
+
+  const stepOn = input.intervention.version === "gradient" ? stepOnGradient : stepOnUpdate
+
   return Effect.fnUntraced(function* (t: number, state: TrainingState) {
     const { stepSize, decay, denominatorScale, ...batch } = stepInputs(pairs, input, t, 1)
-    const scalars = { stepSize, decay, denominatorScale }
     const { loss, gradientNorm, gradient } = yield* backward.run({ theta: state.theta, ...batch })
-    const before = attention(state.theta)
-    const ofGradient = input.intervention.version === "gradient"
-    const natural = ofGradient ? attention(gradient).slice() : new Float32Array(layout.attentionSize)
-    let modification = ofGradient ? arm.modify(t, natural) : undefined
-    if (modification !== undefined) attention(gradient).set(modification.vector)
-    const next: TrainingState = yield* optimiser.run({ ...state, gradient, ...scalars })
-    if (modification === undefined) {
-      const after = attention(next.theta)
-      for (let i = 0; i < natural.length; i++) natural[i] = after[i] - before[i]
-      modification = arm.modify(t, natural)
-      if (modification.modified)
-        for (let i = 0; i < natural.length; i++) after[i] = before[i] + modification.vector[i]
-    }
-    if (arm.freezes(t)) attention(next.theta).set(before)
-    const { vector, modified, energyShare } = modification
+    const scalars = { stepSize, decay, denominatorScale }
+    const { next, natural, modification } = yield* stepOn(t, { state, gradient, scalars })
     const figures: StepFigures = {
       loss: loss[0],
       gradientNorm: gradientNorm[0],
-      ...(modified ? compare(natural, vector) : untouched),
-      energyShare,
+      ...(modification.modified ? compare(natural, modification.vector) : untouched),
+      energyShare: modification.energyShare,
     }
     return { state: next, figures }
   })
@@ -174,6 +193,8 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, 
   const evaluate = yield* openEvaluation(layout, yield* loadPairs(data))
   const blocks = yield* resumable(cursor.entries, config.evaluateEvery)
   const resumed = blocks.at(-1)
+  // A kill between a commit and the deletion of the state before it leaves that state behind.
+  yield* Effect.forEach(blocks.slice(1, -1), ({ state }) => store.drop(state), { discard: true })
   const start =
     resumed === undefined
       ? { training: initialState(layout, seed), rows: [] }

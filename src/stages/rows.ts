@@ -73,7 +73,7 @@ const minibatchDeviations = Effect.fnUntraced(function* (
 /** `row` plus `scale` times white noise of a training step. The noise is the same for every scale. */
 const withNoise = (row: Float32Array, scale: number, seed: number, step: number): Float32Array => {
   const noise = new Float32Array(row.length)
-  normalsInto(stream(seed, "noise", step), noise)
+  normalsInto(stream(seed, "row-noise", step), noise)
   return row.map((value, slot) => value + scale * noise[slot])
 }
 

@@ -31,6 +31,14 @@ const refusals: ReadonlyArray<
   ["an unknown subcommand", ["rnu", "single"], ["rnu", "run"]],
   ["an unknown pipeline", ["run", "singel", "--store", "SANDBOX/new"], ["singel", "did you mean single?"]],
   ["no pipeline", ["run"], ["pipeline"]],
+  ["the whole paper by `run`", ["run", "reproduce-all"], ["pnpm pipeline reproduce-all"]],
+  ["no seeds", ["reproduce-all", "--seeds", "0"], ["--seeds", "0", "between 1 and 100"]],
+  ["workers that are no number", ["reproduce-all", "--workers", "many"], ["--workers", "many"]],
+  [
+    "a directory for results that is a file",
+    ["reproduce-all", "--scale", "smoke", "--store", "SANDBOX/store", "--out", "SANDBOX/file"],
+    ["--out", "SANDBOX/file".slice(8)],
+  ],
   ["an unknown flag", [...single, "--sett", "seed=1"], ["--sett", "--set"]],
   ["a flag to resume, which does not exist", [...single, "--resume"], ["--resume"]],
   [
@@ -116,35 +124,44 @@ describe("the command refuses", () => {
 })
 
 describe("list", () => {
-  it.live("names the pipelines and every stage with what it comes after", () =>
-    Effect.gen(function* () {
-      const { code, stdout, stderr } = yield* cli(["list"])
-      assert.strictEqual(code, 0)
-      assert.strictEqual(stderr, "")
-      for (const name of ["single", "reproduce-all"]) assert.match(stdout, new RegExp(`^  ${name} +\\w`, "m"))
-      for (const label of labels) assert.match(stdout, new RegExp(`^  ${label}( +after .+)?$`, "m"))
-    }),
+  it.live(
+    "names the pipelines, every stage of a small one with what it comes after, and counts a large one's",
+    () =>
+      Effect.gen(function* () {
+        const { code, stdout, stderr } = yield* cli(["list"])
+        assert.strictEqual(code, 0)
+        assert.strictEqual(stderr, "")
+        for (const name of ["single", "reproduce-all"])
+          assert.match(stdout, new RegExp(`^  ${name} +\\w`, "m"))
+        for (const label of labels) assert.match(stdout, new RegExp(`^  ${label}( +after .+)?$`, "m"))
+        assert.match(stdout, /^Stages of reproduce-all: \d{3}$/m)
+        for (const stage of ["intervene", "measure-per-example"]) {
+          assert.match(stdout, new RegExp(`^  ${stage} +\\d+$`, "m"))
+        }
+      }),
   )
 
-  it.live("--json says the same as data", () =>
+  it.live("--json says the same as data, node by node", () =>
     Effect.gen(function* () {
       const { code, stdout, stderr } = yield* cli(["list", "--json"])
       assert.strictEqual(code, 0)
       assert.strictEqual(stderr, "")
+      const Graph = Schema.Array(Schema.Struct({ node: Schema.String, after: Schema.Array(Schema.String) }))
       const Listing = Schema.Struct({
-        pipelines: Schema.Array(Schema.Struct({ name: Schema.String, description: Schema.String })),
-        nodes: Schema.Array(Schema.Struct({ node: Schema.String, after: Schema.Array(Schema.String) })),
+        pipelines: Schema.Array(
+          Schema.Struct({ name: Schema.String, description: Schema.String, nodes: Graph }),
+        ),
       })
-      const listing = Schema.decodeUnknownSync(Schema.fromJsonString(Listing))(stdout)
+      const [single, all] = Schema.decodeUnknownSync(Schema.fromJsonString(Listing))(stdout).pipelines
+      assert.deepStrictEqual([single.name, all.name], ["single", "reproduce-all"])
       assert.deepStrictEqual(
-        listing.pipelines.map(({ name }) => name),
-        ["single", "reproduce-all"],
-      )
-      assert.deepStrictEqual(
-        listing.nodes.map(({ node }) => node),
+        single.nodes.map(({ node }) => node),
         labels,
       )
-      for (const { after } of listing.nodes) assert.includeMembers([...labels], [...after])
+      for (const { nodes } of [single, all]) {
+        const names = new Set(nodes.map(({ node }) => node))
+        for (const { after } of nodes) for (const name of after) assert.isTrue(names.has(name), name)
+      }
     }),
   )
 })

@@ -79,7 +79,7 @@ layer(workbench())("rows", (it) => {
         const slots = Array.from({ length: size }, (_, i) => r * size + i)
         const squares = slots.reduce((sum, i) => sum + (step[i] - full[i]) ** 2, 0)
         const sigma = Math.sqrt(squares / size)
-        const z = normals(stream(7, "noise", 25 * r), size)
+        const z = normals(stream(7, "row-noise", 25 * r), size)
         assertClose(none.row(r), clean.subarray(r * size, (r + 1) * size), 0)
         assertClose(
           one.row(r),

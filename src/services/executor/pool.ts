@@ -1,15 +1,16 @@
 /** Worker threads that are lent to one user at a time. */
-import { Effect, Semaphore } from "effect"
+import { Effect } from "effect"
 import type { Settings } from "./protocol.ts"
 import { startThread, type Thread } from "./thread.ts"
+import { makeTurns } from "./turns.ts"
 
 /**
- * At most `count` threads, each started when it is first needed. Whoever waits for one is served in the order of
- * asking. A thread that is not free again when its user is done, because that was interrupted or the thread died, is
+ * At most `count` threads, each started when it is first needed. Whoever waits for one is served by turn,
+ * then in the order of asking. A thread that is not free again when its user is done, because that was interrupted or the thread died, is
  * terminated; the next user gets a new one. The scope terminates all.
  */
 export const makePool = Effect.fnUntraced(function* (count: number, settings: Settings) {
-  const permits = yield* Semaphore.make(count)
+  const permits = makeTurns(count)
   const idle: Array<Thread> = []
 
   yield* Effect.addFinalizer(() =>

@@ -1,0 +1,138 @@
+/** The whole paper at smoke scale, as a user runs it: to its end, killed on the way, and again. */
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { NodeServices } from "@effect/platform-node"
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer, Schema } from "effect"
+import { ClaimRow } from "../../src/pipelines/Claim.ts"
+import { SMOKE_NOTE } from "../../src/pipelines/paper.ts"
+import { Manifest } from "../../src/report/manifest.ts"
+import { cli, lines, start } from "../commands/process.ts"
+import { filesBelow, temporaryDirectory } from "../services/store/temporary.ts"
+
+const TIMEOUT = 300_000
+
+/** One seed: every kind of experiment, once. */
+const reproduce = (store: string, out: string) => [
+  ...["reproduce-all", "--scale", "smoke", "--seeds", "1", "--workers", "2"],
+  ...["--store", store, "--out", out],
+]
+
+/** Everything that was written, by name; the manifest says when, so it differs from run to run. */
+const written = (directory: string) =>
+  new Map(
+    filesBelow(directory)
+      .filter((name) => name !== "manifest.json")
+      .map((name) => [name, readFileSync(join(directory, name), "base64")]),
+  )
+
+const manifestIn = (directory: string) =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(Manifest))(
+    readFileSync(join(directory, "manifest.json"), "utf8"),
+  )
+
+const recordCount = (store: string) =>
+  existsSync(join(store, "records")) ? filesBelow(join(store, "records")).length : 0
+
+class Reference extends Context.Service<
+  Reference,
+  { readonly store: string; readonly out: string; readonly stdout: string; readonly seconds: number }
+>()("test/Reference") {
+  static readonly layer = Layer.effect(
+    Reference,
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const [store, out] = [join(directory, "store"), join(directory, "out")]
+      const started = performance.now()
+      const { code, stdout, stderr } = yield* cli(reproduce(store, out))
+      assert.strictEqual(code, 0, stderr)
+      return { store, out, stdout, seconds: (performance.now() - started) / 1000 }
+    }),
+  )
+}
+
+layer(Reference.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
+  excludeTestServices: true,
+  timeout: TIMEOUT,
+})("reproduce-all at smoke scale", (it) => {
+  it.effect("ends with a row for every claim, tables, figures and a manifest, marked as no evidence", () =>
+    Effect.gen(function* () {
+      const { out, stdout } = yield* Reference
+      const rows = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(ClaimRow)))(
+        readFileSync(join(out, "claims.json"), "utf8"),
+      )
+      for (const { id } of rows) assert.include(stdout, id.slice(0, 40))
+      assert.include(stdout, SMOKE_NOTE)
+      assert.include(manifestIn(out).evidence, SMOKE_NOTE)
+      assert.include(readFileSync(join(out, "claims.md"), "utf8"), SMOKE_NOTE)
+      const names = filesBelow(out)
+      for (const svg of names.filter((name) => name.endsWith(".svg"))) {
+        assert.include(names, svg.replace(/svg$/, "png"))
+      }
+      assert.includeMembers(
+        [...names],
+        ["tables/coupling.parquet", "tables/coupling.csv", "figures/peaks.svg"],
+      )
+    }),
+  )
+
+  it.effect("shows each row as soon as it is there, on standard error", () =>
+    Effect.gen(function* () {
+      const { store, out } = yield* Reference
+      const { stderr } = yield* cli(reproduce(store, out))
+      const rows = lines(stderr).filter((line) => /^(coupling|intervention|rebuttal)\./.test(line))
+      assert.isAbove(rows.length, 20)
+    }),
+  )
+
+  it.effect("computes nothing the second time, and writes the same", () =>
+    Effect.gen(function* () {
+      const { store, out, stdout } = yield* Reference
+      const before = written(out)
+      const records = recordCount(store)
+      const again = yield* cli(reproduce(store, out))
+      assert.strictEqual(again.code, 0, again.stderr)
+      assert.strictEqual(again.stdout, stdout)
+      assert.strictEqual(recordCount(store), records)
+      assert.match(again.stderr, /done 0, cached \d+/)
+      assert.isTrue(sameFiles(written(out), before))
+    }),
+  )
+
+  it.effect(
+    "killed three times on the way, it ends with identical artifacts",
+    () =>
+      Effect.gen(function* () {
+        const { out: expected, store: reference } = yield* Reference
+        const directory = yield* temporaryDirectory
+        const [store, out] = [join(directory, "store"), join(directory, "out")]
+        const total = recordCount(reference)
+        for (const share of [0.1, 0.4, 0.8]) {
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const child = yield* start(reproduce(store, out))
+              while (recordCount(store) < share * total) {
+                assert.isTrue(yield* child.isRunning, "ended before it could be killed")
+                yield* Effect.sleep(5)
+              }
+              yield* child.kill("SIGKILL")
+              assert.strictEqual((yield* child.finished).signal, "SIGKILL")
+            }),
+          )
+          // Nothing is written before everything is there.
+          assert.isFalse(existsSync(join(out, "claims.json")))
+        }
+        const { code, stderr } = yield* cli(reproduce(store, out))
+        assert.strictEqual(code, 0, stderr)
+        assert.isTrue(sameFiles(written(out), written(expected)))
+        assert.deepStrictEqual(
+          manifestIn(out).stages.map(({ label, key }) => ({ label, key })),
+          manifestIn(expected).stages.map(({ label, key }) => ({ label, key })),
+        )
+      }),
+    TIMEOUT,
+  )
+})
+
+const sameFiles = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean =>
+  a.size === b.size && [...a].every(([name, content]) => b.get(name) === content)

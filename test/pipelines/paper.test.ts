@@ -1,0 +1,363 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { upstreamOf } from "../../src/pipelines/Claim.ts"
+import { claims } from "../../src/pipelines/claims.ts"
+import { isStage } from "../../src/pipelines/derive.ts"
+import { settings } from "../../src/pipelines/interventions.ts"
+import { estimators } from "../../src/pipelines/multitask.ts"
+import { closure, type Node } from "../../src/pipelines/Node.ts"
+import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../../src/pipelines/paper.ts"
+import { paper as singlePaper } from "../../src/pipelines/single.ts"
+import { type Asked, askedBy } from "./recorder.ts"
+
+/** What a reproduction computes at a scale. */
+const nodesOf = (config: PaperConfig): ReadonlyArray<Node<unknown>> => {
+  const whole = paper(config)
+  const targets = [...claims(whole).flatMap(upstreamOf), ...whole.features.map(({ features }) => features)]
+  return closure(targets).filter(isStage)
+}
+
+const counts = (stages: ReadonlyArray<{ readonly stage: string }>) =>
+  Object.fromEntries(
+    [...Map.groupBy(stages, ({ stage }) => stage)].map(([stage, all]) => [stage, all.length]),
+  )
+
+/** Each key once. */
+const distinct = (asked: ReadonlyArray<Asked>): ReadonlyArray<Asked> => [
+  ...new Map(asked.map((one) => [one.key, one])).values(),
+]
+
+const whole = paper(paperScale)
+const recorded = Effect.runSync(Effect.cached(askedBy(nodesOf(paperScale))))
+
+const inputOf = (asked: ReadonlyArray<Asked>, label: string) => {
+  const found = asked.find((one) => one.label === label)
+  if (found === undefined) throw new Error(`nothing asked for ${label}`)
+  return found.input
+}
+
+describe("seeds", () => {
+  it("are those of the paper, then 1, 2, …", () => {
+    assert.deepStrictEqual(seedsOf(1), [42])
+    assert.deepStrictEqual(seedsOf(3), [42, 137, 2024])
+    assert.deepStrictEqual(seedsOf(6), [42, 137, 2024, 1, 2, 3])
+  })
+
+  it("never repeat, and more of them begin with fewer", () => {
+    const many = seedsOf(100)
+    assert.strictEqual(new Set(many).size, 100)
+    for (const count of [1, 2, 3, 10]) assert.deepStrictEqual(seedsOf(count), many.slice(0, count))
+  })
+})
+
+describe("the paper's scale", () => {
+  it("is that of experiment.md", () => {
+    assert.deepStrictEqual(paperScale.single, singlePaper)
+    assert.deepStrictEqual(paperScale.seeds, [42, 137, 2024])
+    assert.deepStrictEqual(paperScale.operations, ["add", "sub", "mul", "x2_y2"])
+    assert.deepStrictEqual(paperScale.nonGrokking, ["x2_xy_y2", "x3_xy"])
+    assert.includeMembers([...paperScale.sensitivity.windows], [1, 2, 5, 10, 20, 40])
+    assert.includeMembers([...paperScale.sensitivity.epsilons], [0.001, 0.005, 0.05, 0])
+    assert.deepInclude(paperScale.multitask, { points: 30, strides: [1, 8] })
+    assert.deepStrictEqual(paperScale.multitask.train, {
+      ...singlePaper.train,
+      maxSteps: 30_000,
+      stop: { accuracy: 0.98, count: 3, consecutive: true },
+    })
+    assert.deepStrictEqual(paperScale.interventions, {
+      operations: ["add", "mul"],
+      window: 20,
+      rank: 3,
+      warmup: 20,
+    })
+    assert.strictEqual(paperScale.controlPoints, 20)
+    assert.strictEqual(paperScale.sensitivity.points, 20)
+  })
+})
+
+describe("what is computed", () => {
+  it.effect("is a stage of every kind, so many of each", () =>
+    Effect.gen(function* () {
+      const [operations, seeds, variants] = [4, 3, 4]
+      const controls = 2 + 1 + variants
+      const arms = settings.length
+      const { windows, epsilons, noise, fine } = paperScale.sensitivity
+      const batches = 3
+      // Each operation's own and the summed gradient; the first seed at both strides.
+      const captures = (operations + 1) * (seeds + 1)
+      assert.deepStrictEqual(counts(distinct(yield* recorded)), {
+        // One for each single run, non-grokking operation and shuffled labels, and for each multitask run.
+        "generate-data": operations * seeds + 2 + 1 + seeds,
+        // The finer cadence, and variants on the data of add, are trainings of their own.
+        train: operations * seeds + controls + 1 + seeds,
+        "capture-gradients": operations * seeds + controls + batches * seeds + 1 + captures,
+        // Updates and gradients, forward and backward; controls forward alone; then windows, the highest K, batches
+        // and noise; the finer cadence; and multitask runs, which have updates too.
+        "rolling-svd":
+          4 * operations * seeds +
+          2 * controls +
+          (2 * windows.length + 1 + batches + noise.length) * seeds +
+          2 * fine.windows.length +
+          (operations + 2) * (seeds + 1),
+        // One more for each ε but the usual, and for the other centroids; the first seed's probes with zeros.
+        "measure-null":
+          operations * seeds +
+          controls +
+          (1 + (epsilons.length - 1) + 1) * seeds +
+          1 +
+          operations * (seeds + 1),
+        // The usual window and the usual ε are one measurement. Three estimators of each operation of multitask runs.
+        "measure-coupling":
+          4 * operations * seeds +
+          2 * controls +
+          (2 * (windows.length + epsilons.length - 1 + 1) + 1 + batches + noise.length) * seeds +
+          2 * fine.windows.length +
+          3 * operations * (seeds + 2),
+        intervene: 2 * seeds * arms,
+        "measure-per-example": seeds,
+        "compare-directions": seeds,
+        "read-features": operations * seeds,
+      })
+    }),
+  )
+
+  it.effect("is never called the same where it is not the same", () =>
+    Effect.gen(function* () {
+      const labels = Map.groupBy(distinct(yield* recorded), ({ label }) => label)
+      assert.deepStrictEqual(
+        [...labels].filter(([, asked]) => asked.length > 1).map(([label]) => label),
+        [],
+      )
+    }),
+  )
+
+  it("has a node for each label, but for directions that several probes share", () => {
+    const labels = nodesOf(paperScale).map(({ label }) => label)
+    const repeated = labels.filter((label, i) => labels.indexOf(label) !== i)
+    const shared = paperScale.seeds.flatMap((seed) =>
+      ["update", "gradient"].map((kind) => `rolling-svd add/${seed} ${kind}`),
+    )
+    assert.includeMembers(shared, repeated)
+  })
+
+  it.effect("starts from the same data wherever operation, labels and seed are the same", () =>
+    Effect.gen(function* () {
+      const inputs = (yield* recorded).filter(({ stage }) => stage === "generate-data")
+      const named = new Set(
+        inputs.map(({ input: { operations, labels, seed } }) => JSON.stringify([operations, labels, seed])),
+      )
+      assert.strictEqual(named.size, distinct(inputs).length)
+    }),
+  )
+
+  it.effect("at the smoke scale is small", () =>
+    Effect.gen(function* () {
+      const asked = distinct(yield* askedBy(nodesOf(smokeScale)))
+      assert.isBelow(asked.length, 300)
+      for (const { stage, input } of asked) {
+        if (stage === "train" || stage === "intervene") {
+          assert.nestedPropertyVal(input, "data.modulus", 23)
+          assert.isAtMost(Object(input.train).maxSteps, 150)
+        }
+      }
+      assert.sameMembers(Object.keys(counts(asked)), Object.keys(counts(yield* recorded)))
+    }),
+  )
+
+  it("with one seed is what three seeds need of it, and nothing else", () => {
+    const one = nodesOf({ ...paperScale, seeds: seedsOf(1) }).map(({ label }) => label)
+    assert.includeMembers(
+      nodesOf(paperScale).map(({ label }) => label),
+      one,
+    )
+    assert.isFalse(one.some((label) => /\/(137|2024)\b/.test(label)))
+  })
+})
+
+describe("interventions", () => {
+  it("are every arm of experiment.md §6 but the control, in every version that has a meaning", () => {
+    const arms = settings.map(({ id, version }) => `${id} ${version}`)
+    assert.sameMembers(arms, [
+      "remove-sed gradient",
+      "keep-sed gradient",
+      "remove-random gradient",
+      "keep-random gradient",
+      "keep-random-norm-matched gradient",
+      "frozen gradient",
+      "frozen-after-warmup gradient",
+      "decay-only gradient",
+      "noise gradient",
+      "natural-buffer-remove-sed gradient",
+      "natural-buffer-keep-sed gradient",
+      "remove-sed update",
+      "keep-sed update",
+      "remove-random update",
+      "keep-random update",
+    ])
+    for (const { id, buffer } of settings) {
+      assert.strictEqual(buffer, id.startsWith("natural-buffer") ? "natural" : "modified", id)
+    }
+  })
+
+  it("have the natural run of the same operation and seed as their control", () => {
+    const found = whole.interventions.map(({ operation, seed, control }) => {
+      assert.deepInclude(control.config, { seed })
+      assert.strictEqual(control.config.data.operation, operation)
+      assert.isTrue(whole.singles.includes(control), "the control is a run that is there anyway")
+      return `${operation}/${seed}`
+    })
+    assert.deepStrictEqual(found, ["add/42", "add/137", "add/2024", "mul/42", "mul/137", "mul/2024"])
+  })
+
+  it.effect("differ from their control in nothing but the arm", () =>
+    Effect.gen(function* () {
+      const asked = yield* recorded
+      for (const { operation, seed, arms } of whole.interventions) {
+        const natural = inputOf(asked, `train ${operation}/${seed}`)
+        for (const { id, version, arm, buffer } of arms) {
+          const { intervention, ...rest } = inputOf(asked, `intervene ${operation}/${seed} ${id} ${version}`)
+          assert.deepStrictEqual(rest, natural)
+          assert.deepStrictEqual(intervention, { arm, version, buffer, window: 20, rank: 3, warmup: 20 })
+        }
+      }
+    }),
+  )
+})
+
+describe("multitask runs", () => {
+  it("are coupled every 8 checkpoints, the first seed every checkpoint and with zeros among the probes too", () => {
+    for (const [i, { couplings, operations }] of whole.multitasks.entries()) {
+      const expected = operations.flatMap((operation) =>
+        estimators.flatMap((estimator) => [
+          `${operation} ${estimator} 8 table`,
+          ...(i === 0 ? [`${operation} ${estimator} 1 table`, `${operation} ${estimator} 8 grid`] : []),
+        ]),
+      )
+      assert.sameMembers(
+        couplings.map(
+          ({ operation, estimator, stride, range }) => `${operation} ${estimator} ${stride} ${range}`,
+        ),
+        expected,
+      )
+    }
+  })
+
+  it.effect("have rows as far apart as their stride, at the same points for every stride", () =>
+    Effect.gen(function* () {
+      const asked = yield* recorded
+      for (const [stride, seed] of [
+        [1, 42],
+        [8, 42],
+        [8, 2024],
+      ] as const) {
+        const svd = { window: 20, rank: 3, points: 30, every: 8, direction: "forward" }
+        const own = inputOf(asked, `rolling-svd multitask/${seed} mul gradient stride ${stride}`)
+        assert.deepStrictEqual(own.svd, svd)
+        assert.nestedPropertyVal(own, "rows.gradients.stride", stride)
+        const update = inputOf(asked, `rolling-svd multitask/${seed} update stride ${stride}`)
+        assert.deepStrictEqual(update.svd, svd)
+        assert.nestedPropertyVal(update, "rows.stride", stride)
+      }
+    }),
+  )
+
+  it.effect("capture the gradient of each operation's own loss, and that of their sum", () =>
+    Effect.gen(function* () {
+      const asked = yield* recorded
+      const capture = (qualifier: string) =>
+        inputOf(asked, `capture-gradients multitask/42 ${qualifier} stride 8`).capture
+      for (const [task, operation] of ["add", "sub", "mul", "x2_y2"].entries()) {
+        assert.deepInclude(capture(operation), { task, batch: "mixed", batchSize: 512, stride: 8 })
+      }
+      assert.deepInclude(capture("summed"), { task: null })
+    }),
+  )
+
+  it.effect("watch each operation's own centroids, of pairs without 0 or of all pairs", () =>
+    Effect.gen(function* () {
+      const asked = yield* recorded
+      for (const [task, operation] of ["add", "sub", "mul", "x2_y2"].entries()) {
+        const probe = (qualifier: string) => inputOf(asked, `measure-null multitask/42 ${qualifier}`).probe
+        assert.deepInclude(probe(operation), { task, from: "table", probes: 1024, epsilon: 0.005 })
+        assert.deepInclude(probe(`${operation} with 0`), { task, from: "grid" })
+      }
+    }),
+  )
+
+  it.effect("train all four operations at once, until each was seen three times in a row", () =>
+    Effect.gen(function* () {
+      const { data, train } = inputOf(yield* recorded, "train multitask/137")
+      assert.deepStrictEqual(Object(data).operations, ["add", "sub", "mul", "x2_y2"])
+      assert.deepInclude(train, {
+        maxSteps: 30_000,
+        stop: { accuracy: 0.98, count: 3, consecutive: true },
+      })
+    }),
+  )
+})
+
+describe("sensitivity analyses", () => {
+  it.effect("read as many rows as their window says, of as many directions as it has", () =>
+    Effect.gen(function* () {
+      const asked = yield* recorded
+      for (const window of paperScale.sensitivity.windows) {
+        for (const kind of ["update", "gradient"]) {
+          const { svd } = inputOf(asked, `rolling-svd add/137 ${kind} W=${window}`)
+          const rank = Math.min(window, 3)
+          assert.deepStrictEqual(svd, { window, rank, points: 20, every: 1, direction: "forward" })
+        }
+      }
+    }),
+  )
+
+  it.effect("with a finer cadence stop after the same span of steps", () =>
+    Effect.gen(function* () {
+      const asked = yield* recorded
+      const usual = Object(inputOf(asked, "train add/42").train)
+      const fine = Object(inputOf(asked, "train add/42 every 10").train)
+      assert.strictEqual(fine.evaluateEvery, 10)
+      assert.strictEqual(fine.stop.count * fine.evaluateEvery, usual.stop.count * usual.evaluateEvery)
+      assert.deepStrictEqual({ ...fine, evaluateEvery: usual.evaluateEvery, stop: usual.stop }, { ...usual })
+    }),
+  )
+
+  it.effect("of the batch differ in the batch alone", () =>
+    Effect.gen(function* () {
+      const asked = yield* recorded
+      const usual = inputOf(asked, "capture-gradients add/2024")
+      for (const batch of ["train", "train-full", "step"]) {
+        const { capture, ...rest } = inputOf(asked, `capture-gradients add/2024 ${batch}`)
+        assert.deepStrictEqual(rest, { data: usual.data, run: usual.run, seed: usual.seed })
+        assert.deepStrictEqual(capture, { ...Object(usual.capture), batch })
+      }
+    }),
+  )
+})
+
+describe("controls and variants", () => {
+  it.effect("change what they say and nothing else", () =>
+    Effect.gen(function* () {
+      const asked = yield* recorded
+      const { data, train, model, seed } = inputOf(asked, "train add/42")
+      for (const { variant } of whole.robustness) {
+        const changed = inputOf(asked, `train add/42 ${variant.id}`)
+        assert.deepStrictEqual(changed, { data, model, seed, train: { ...Object(train), ...variant.train } })
+      }
+      const shuffled = inputOf(asked, "train add/42 shuffled labels")
+      assert.nestedPropertyVal(shuffled, "data.labels", "shuffled")
+      assert.deepStrictEqual(shuffled.train, { ...Object(train), maxSteps: 4000 })
+    }),
+  )
+
+  it.effect("of operations that do not grok are trained like the others", () =>
+    Effect.gen(function* () {
+      const asked = yield* recorded
+      const { train, model } = inputOf(asked, "train add/42")
+      for (const operation of ["x2_xy_y2", "x3_xy"]) {
+        const control = inputOf(asked, `train ${operation}/42`)
+        assert.deepStrictEqual({ train: control.train, model: control.model }, { train, model })
+        assert.deepStrictEqual(Object(control.data).operations, [operation])
+      }
+    }),
+  )
+})
