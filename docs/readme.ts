@@ -47,11 +47,15 @@ const manifest = () =>
 const blocks: Readonly<Record<string, () => string>> = {
   findings: () => findings(claims()),
   claims: () => {
-    const { evidence, machine, total } = manifest()
+    const { evidence, machine, total, storeMiB, process } = manifest()
+    const once =
+      process.cached === 0
+        ? ` The run took ${process.wallMinutes} minutes, ${process.cpuMinutes} minutes of processor time, at most ${process.peakMemoryMiB} MiB of memory and ${storeMiB} MiB of store.`
+        : ""
     return [
       claimsMarkdown(claims()),
       "",
-      `${tally(claims())}. Measured at ${evidence}, on ${machine.cpu} with ${machine.cores} cores: ${total.stages} stages, ${total.stageHours} hours of computing (two stages at a time take half of it).`,
+      `${tally(claims())}. Measured at ${evidence}, on ${machine.cpu} with ${machine.cores} cores: ${total.stages} stages, ${total.stageHours} hours if computed one after the other.${once}`,
     ].join("\n")
   },
   speed: () => {

@@ -1,7 +1,8 @@
 /** What a reproduction was made with: versions, machine, sizes, times, and the key of every stage. */
 import { cpus, totalmem } from "node:os"
-import { Effect, Schema } from "effect"
+import { Effect, FileSystem, Path, Schema } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
+import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { StageRunner } from "../services/StageRunner.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
 
@@ -19,6 +20,16 @@ export const Manifest = Schema.Struct({
     first: Schema.String,
     last: Schema.String,
   }),
+  /** Of the process that wrote this. Nothing cached and no interruption: the whole reproduction's. */
+  process: Schema.Struct({
+    computed: Schema.Int,
+    cached: Schema.Int,
+    wallMinutes: Finite,
+    cpuMinutes: Finite,
+    peakMemoryMiB: Schema.Int,
+  }),
+  /** Size of the store, with whatever else it holds. */
+  storeMiB: Schema.Int,
   /** Seconds by kind of stage. */
   seconds: Schema.Record(Schema.String, Finite),
   stages: Schema.Array(
@@ -33,12 +44,30 @@ export const Manifest = Schema.Struct({
 })
 export type Manifest = typeof Manifest.Type
 
+/** Bytes of all files below a directory. */
+const sizeOf = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const names = yield* fs.readDirectory(directory, { recursive: true })
+  const sizes = yield* Effect.forEach(names, (name) =>
+    fs.stat(path.join(directory, name)).pipe(
+      Effect.map(({ type, size }) => (type === "File" ? Number(size) : 0)),
+      // Another process may use the store, too.
+      Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(0)),
+    ),
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
+})
+
 const round = (value: number, digits: number): number => Number(value.toFixed(digits))
 
 export const manifestOf = Effect.fn("manifestOf")(function* (evidence: string) {
   const runner = yield* StageRunner
   const engine = yield* TensorEngine
   const ran = (yield* runner.history).toSorted((a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : 0))
+  const { root } = yield* ArtifactStore
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+  const cached = ran.filter((one) => one.cached).length
   const times = ran.map(({ provenance }) => provenance.committedAt).sort()
   const byKind = new Map<string, number>()
   for (const { stage, provenance } of ran) {
@@ -60,6 +89,14 @@ export const manifestOf = Effect.fn("manifestOf")(function* (evidence: string) {
       first: times[0] ?? "",
       last: times.at(-1) ?? "",
     },
+    process: {
+      computed: ran.length - cached,
+      cached,
+      wallMinutes: round(process.uptime() / 60, 1),
+      cpuMinutes: round((userCPUTime + systemCPUTime) / 60e6, 1),
+      peakMemoryMiB: Math.round(maxRSS / 1024),
+    },
+    storeMiB: Math.round((yield* sizeOf(root)) / 2 ** 20),
     seconds: Object.fromEntries([...byKind].sort().map(([stage, seconds]) => [stage, round(seconds, 1)])),
     stages: ran.map(({ label, key, provenance }) => ({
       label,
