@@ -162,7 +162,9 @@ const definitionClaims = ({ sensitivities, config }: Paper): ReadonlyArray<Claim
         "exact derivative, R₁": exact("gradient"),
         "update rows, exact derivative, R₁": exact("update"),
         ...Object.fromEntries(config.sensitivity.ranks.map((k) => [`K = ${k}`, rank(k)])),
-        ...Object.fromEntries(["train", "train-full", "step"].map((of) => [`batch ${of}`, batch(of)])),
+        ...Object.fromEntries(
+          ["train", "mixed-full", "train-full", "step"].map((of) => [`batch ${of}`, batch(of)]),
+        ),
       },
       judge: (measured, beside) =>
         judgeEach([["sum of logits", measured], ...ofGradients(beside)], (value) => value >= 33),

@@ -82,7 +82,7 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
     couplingOf(base, rowsOf(kind), sed(kind, { rank }, `K=${rank}`), reference, `${kind} K=${rank}`),
   )
 
-  const batches = (["train", "train-full", "step"] as const).map((batch) => {
+  const batches = (["train", "mixed-full", "train-full", "step"] as const).map((batch) => {
     const capture = {
       ...config.capture,
       batch,
@@ -99,16 +99,26 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
       coupling: couplingOf(base, rows, directions, reference, `gradient ${batch}`),
     }
   })
-  const [, full, step] = batches
+  const [train512, wholeTable, full, step] = batches
+  const mixed512 = { rows: rowsOf("gradient"), directions: seds.gradient }
 
-  const alignment = node(
-    compareDirections,
-    {
-      left: { rows: rowsOf("gradient"), directions: seds.gradient },
-      right: { rows: full.rows, directions: full.directions },
-    },
-    name,
-  )
+  const alignments = (
+    [
+      ["mixed batch and whole table", mixed512, wholeTable],
+      ["training batch and training set", train512, full],
+      ["mixed batch and training set", mixed512, full],
+    ] as const
+  ).map(([between, left, right]) => ({
+    between,
+    comparison: node(
+      compareDirections,
+      {
+        left: { rows: left.rows, directions: left.directions },
+        right: { rows: right.rows, directions: right.directions },
+      },
+      `${name} ${between}`,
+    ),
+  }))
 
   const noise = options.noise.map((multiple) => {
     const rows = {
@@ -132,7 +142,7 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
     logitSum,
     ranked,
     batches,
-    alignment,
+    alignments,
     noise,
     perExample,
   }

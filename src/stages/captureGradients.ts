@@ -16,11 +16,11 @@ import { openTrajectory } from "./trajectory.ts"
 export const CaptureConfig = Schema.Struct({
   /**
    * `mixed`: one fixed batch from the whole table, train and test (the published code); `train`: one from the training
-   * pairs. `train-full`: all training pairs. `step`: at the checkpoint of step t the minibatch of step t + 1, whose
+   * pairs. `mixed-full`, `train-full`: all of them. `step`: at the checkpoint of step t the minibatch of step t + 1, whose
    * gradient moves θ_t.
    */
-  batch: Schema.Literals(["mixed", "train", "train-full", "step"]),
-  /** Pairs of a batch. `train-full` has its own; `step` is the minibatch only where this is the training's. */
+  batch: Schema.Literals(["mixed", "train", "mixed-full", "train-full", "step"]),
+  /** Pairs of a batch. `mixed-full` and `train-full` have their own; `step` is the minibatch only where this is the training's. */
   batchSize: Count(65_536),
   /** Whose own loss, a place in the data set's `operations`; null is the loss that is trained on, summed over tasks. */
   task: Schema.NullOr(ProbeConfig.fields.task),
@@ -51,12 +51,17 @@ const batchAt = (pairs: Pairs, { batch, batchSize, task }: CaptureConfig, seed: 
       return fixed(pairs.all)
     case "train":
       return fixed(pairs.train)
+    case "mixed-full":
+      return () => pairs.all
     case "train-full":
       return () => pairs.train
     case "step":
       return (step: number) => batchOfStep(pairs, seed, step + 1, batchSize)
   }
 }
+
+const sizeOfBatch = ({ pairCount, trainCount }: Dataset, { batch, batchSize }: CaptureConfig): number =>
+  batch === "mixed-full" ? pairCount : batch === "train-full" ? trainCount : batchSize
 
 export const captureGradients = stage({
   name: "capture-gradients",
@@ -73,7 +78,7 @@ export const captureGradients = stage({
         const { layout, steps, theta } = yield* openTrajectory(run)
         const pairs = yield* loadPairs(data)
         const batchOf = batchAt(pairs, capture, seed)
-        const batchSize = capture.batch === "train-full" ? data.trainCount : capture.batchSize
+        const batchSize = sizeOfBatch(data, capture)
         const program = yield* engine.compile(attentionGradient(layout, batchSize, capture.task ?? undefined))
         const { stride } = capture
         const count = Math.floor((steps.length - 1) / stride) + 1

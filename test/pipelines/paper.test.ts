@@ -82,7 +82,7 @@ describe("what is computed", () => {
       const controls = 2 + 1 + variants
       const arms = settings.length
       const { windows, epsilons, noise, fine } = paperScale.sensitivity
-      const batches = 3
+      const batches = 4
       // Each operation's own and the summed gradient; the first seed at both strides.
       const captures = (operations + 1) * (seeds + 1)
       assert.deepStrictEqual(counts(distinct(yield* recorded)), {
@@ -115,7 +115,7 @@ describe("what is computed", () => {
           3 * operations * (seeds + 2),
         intervene: 2 * seeds * arms,
         "measure-per-example": seeds,
-        "compare-directions": seeds,
+        "compare-directions": 3 * seeds,
         "read-features": operations * seeds,
       })
     }),
@@ -325,7 +325,7 @@ describe("sensitivity analyses", () => {
     Effect.gen(function* () {
       const asked = yield* recorded
       const usual = inputOf(asked, "capture-gradients add/2024")
-      for (const batch of ["train", "train-full", "step"]) {
+      for (const batch of ["train", "mixed-full", "train-full", "step"]) {
         const { capture, ...rest } = inputOf(asked, `capture-gradients add/2024 ${batch}`)
         assert.deepStrictEqual(rest, { data: usual.data, run: usual.run, seed: usual.seed })
         assert.deepStrictEqual(capture, { ...Object(usual.capture), batch })

@@ -40,11 +40,14 @@ const openGradient = Effect.fn("openGradient")(function* (run: Trained["run"], n
 })
 
 layer(workbench())("captured gradients", (it) => {
-  it.effect("of all training pairs are the mean over the pairs", () =>
+  it.effect.each([
+    ["all training pairs", "train-full", "train"],
+    ["all pairs of the table", "mixed-full", "all"],
+  ] as const)("of %s are the mean over the pairs", ([, batch, source]) =>
     Effect.gen(function* () {
       const trained = yield* trainTiny(["add"])
-      const { gradients, losses } = yield* capture(trained, { batch: "train-full" })
-      const { train } = yield* loadPairs(trained.data)
+      const { gradients, losses } = yield* capture(trained, { batch })
+      const train = (yield* loadPairs(trained.data))[source]
       const gradientOf = yield* openGradient(trained.run, 1)
       assert.lengthOf(gradients, 13)
       for (const checkpoint of [0, 7]) {
