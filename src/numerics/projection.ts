@@ -4,7 +4,8 @@
  *
  * No basis of length D is ever formed. With the rows B `[n, D]`, their Gram matrix G = B Bᵀ = U Σ² Uᵀ and the
  * products B g, the projection onto the first r right singular vectors of B is `Σ_i c_i row_i` with
- * `c = Σ_{k<r} u_k (u_kᵀ B g) / σ_k²`. What costs time is one pass over the rows for B g, one for the sum.
+ * `c = Σ_{k<r} u_k (u_kᵀ B g) / σ_k²`. What costs time is one pass over the rows for B g,
+ * one for the sum (and for its products with the rows, if it is stored next).
  *
  * Everything is accumulated in float64, in an order that depends on lengths alone: equal inputs give bitwise
  * equal results. The component along direction k is exact to about 1e-15 (σ_1/σ_k)²; directions that
@@ -34,17 +35,19 @@ export interface RollingBasis {
   /**
    * Stores a copy of `row`; the oldest row makes place for it when W are there. Costs one pass over the rows.
    *
-   * Where `row` is the very vector whose products with the rows were just computed (a natural gradient), pass
-   * them as `products`, and the pass is saved. Products of a projected vector are not those of the gradient,
-   * and G c has them only up to the float32 rounding of the vector: leave `products` out.
+   * Where `row` is the very vector whose products with the rows were just computed (a natural gradient by
+   * `projection`, a modified one by `combine`), pass them as `products`, and the pass is saved.
    */
   readonly push: (row: Float32Array, products?: Float64Array) => void
   /** B g `[n]`. */
   readonly products: (g: Float32Array) => Float64Array
   /** Projection of g onto the first `rank` right singular vectors. Changes nothing. */
   readonly projection: (g: Float32Array, rank: number) => Projection
-  /** Writes Σ_i c_i row_i, rounded to float32, to `out` `[D]`. */
-  readonly combine: (coefficients: Float64Array, out: Float32Array) => void
+  /**
+   * Writes Σ_i c_i row_i, or `from` less that, rounded to float32, to `out` `[D]`. Returns B · out `[n]`, in the same pass
+   * over the rows: pass it to `push` if `out` itself is stored next.
+   */
+  readonly combine: (coefficients: Float64Array, out: Float32Array, from?: Float32Array) => Float64Array
   /**
    * The rows as they are now: what {@link rollingBasis} needs to go on bit for bit.
    *
@@ -87,7 +90,7 @@ export const rollingBasis = (
         energyShare: energy(svd, used) / energy(svd, rows.length),
       }
     },
-    combine: (coefficients, out) => combineRows(rows, coefficients, out),
+    combine: (coefficients, out, from) => combineRows(rows, coefficients, out, from),
     rows: () => [...rows],
     gram: () => gram.slice(),
   }
@@ -198,13 +201,16 @@ const addProducts = (
   sums[at + 3] += s3
 }
 
-/** `Σ_i c_i row_i`; zeros without rows. */
+/** Writes `Σ_i c_i row_i`, zeros without rows, or `from` less that; returns the products of `out` with the rows. */
 const combineRows = (
   rows: ReadonlyArray<Float32Array>,
   coefficients: Float64Array,
   out: Float32Array,
-): void => {
+  from?: Float32Array,
+): Float64Array => {
   const sums = new Float64Array(chunk)
+  const part = new Float64Array(chunk)
+  const products = new Float64Array(together * Math.ceil(rows.length / together))
   const weight = (r: number): number => (r < rows.length ? coefficients[r] : 0)
   for (let start = 0; start < out.length; start += chunk) {
     const count = Math.min(chunk, out.length - start)
@@ -223,6 +229,17 @@ const combineRows = (
         sums[i] += w0 * r0[k] + w1 * r1[k] + w2 * r2[k] + w3 * r3[k]
       }
     }
-    for (let i = 0; i < count; i++) out[start + i] = sums[i]
+    for (let i = 0; i < count; i++) {
+      out[start + i] = from === undefined ? sums[i] : from[start + i] - sums[i]
+      part[i] = out[start + i]
+    }
+    // The rows' parts are still in the cache.
+    for (let r = 0; r < rows.length; r += together) {
+      const r1 = clamped(rows, r + 1)
+      const r2 = clamped(rows, r + 2)
+      const r3 = clamped(rows, r + 3)
+      addProducts(rows[r], r1, r2, r3, start, part, count, products, r)
+    }
   }
+  return products.slice(0, rows.length)
 }

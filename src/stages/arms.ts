@@ -165,10 +165,9 @@ const openWindowed = (
         return untouched(natural)
       }
       const { coefficients, products, energyShare } = basis.projection(natural, rank)
-      basis.combine(coefficients, vector)
-      if (arm === "remove-sed") subtractFrom(natural, vector)
+      const modified = basis.combine(coefficients, vector, arm === "remove-sed" ? natural : undefined)
       if (buffer === "natural") basis.push(natural, products)
-      else basis.push(vector)
+      else basis.push(vector, modified)
       return { vector, modified: true, energyShare: Number.isFinite(energyShare) ? energyShare : null }
     },
     freezes: () => false,

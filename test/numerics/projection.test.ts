@@ -174,6 +174,34 @@ describe("rolling buffer", () => {
     }
   })
 
+  it.each(["kept", "removed"] as const)("takes the products of what it %s, with the same bits", (what) => {
+    const computed = rollingBasis(4, 2500, rows.slice(0, 6))
+    const told = rollingBasis(4, 2500, rows.slice(0, 6))
+    for (const row of rows) {
+      const { coefficients } = told.projection(row, 2)
+      const out = new Float32Array(2500)
+      const products = told.combine(coefficients, out, what === "kept" ? undefined : row)
+      assertSameBits(products, told.products(out))
+      told.push(out, products)
+      computed.push(out)
+      assertSameBits(told.gram(), computed.gram())
+    }
+  })
+
+  it("removes what it would keep", () => {
+    const basis = rollingBasis(4, 2500, rows.slice(0, 4))
+    const { coefficients } = basis.projection(rows[5], 2)
+    const [kept, removed] = [new Float32Array(2500), new Float32Array(2500)]
+    basis.combine(coefficients, kept)
+    basis.combine(coefficients, removed, rows[5])
+    assertClose(
+      removed.map((value, i) => value + kept[i]),
+      rows[5],
+      1e-6,
+    )
+    assert.isBelow(Math.abs(dot(kept, removed)), 1e-5 * norm(kept) * norm(removed))
+  })
+
   it("projects onto its own span for ever when it stores what it kept", () => {
     const basis = rollingBasis(5, length, randomRows(9, 5, length))
     const store = (step: number) => basis.push(project(basis, vector(100 + step, length), 3))
