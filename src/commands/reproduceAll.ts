@@ -55,21 +55,26 @@ class ClaimsFailed extends Schema.TaggedError<ClaimsFailed>()("ClaimsFailed", {
   claims: Schema.Array(Schema.String),
 }) {
   override get message() {
-    return `${this.claims.length} claims could not be tested, the reasons are above; run the same command again to try again`
+    return `${this.claims.length} claims could not be tested in full, the reasons are above; run the same command again to try again`
   }
 }
+
+const canGoWithout = (error: Error): boolean => !isDamaged(error)
 
 /** A claim's row; one whose stages fail is not tested, and says why. */
 const rowOf = Effect.fnUntraced(function* (claim: Claim, resolve: Resolve) {
   const progress = yield* Progress
-  const evaluated = yield* Effect.result(evaluateClaim(claim, resolve))
+  const evaluated = yield* Effect.result(evaluateClaim(claim, resolve, canGoWithout))
   if (evaluated._tag === "Failure" && isDamaged(evaluated.failure))
     return yield* Effect.fail(evaluated.failure)
   const row =
     evaluated._tag === "Success" ? evaluated.success : untestedRow(claim, oneLine(evaluated.failure))
-  yield* progress.say(claimLine(row))
-  if (evaluated._tag === "Failure") yield* progress.say(`  ${row.because}`)
-  return { row, failed: evaluated._tag === "Failure" }
+  const reasons =
+    evaluated._tag === "Success"
+      ? (row.missing ?? []).map(({ name, because }) => `${name}: ${oneLine(because)}`)
+      : [row.because]
+  yield* progress.say([claimLine(row), ...reasons.map((reason) => `  ${reason}`)].join("\n"))
+  return { row, failed: reasons.length > 0 }
 })
 
 const sideBySide = { concurrency: "unbounded" } as const

@@ -71,6 +71,8 @@ export const ClaimRow = Schema.Struct({
   definition: Schema.String,
   /** Other definitions and controls, by name. */
   beside: Schema.Record(Schema.String, Schema.Struct({ definition: Schema.String, ...Estimate.fields })),
+  /** What should stand beside it and could not be measured, and why. */
+  missing: Schema.optionalKey(Schema.Array(Schema.Struct({ name: Schema.String, because: Schema.String }))),
   test: Schema.NullOr(SignTest),
   /** Digests of the artifacts that the numbers were read from. */
   artifacts: Schema.Array(Schema.String),
@@ -117,28 +119,45 @@ const nodesOf = ({ quantity, beside }: Claim): ReadonlyArray<Node<unknown>> =>
 /** Every node whose output a claim's numbers are read from. */
 export const upstreamOf = (claim: Claim): ReadonlyArray<Node<unknown>> => closure(nodesOf(claim))
 
-/** Digests of the artifacts that the nearest stages upstream of a claim returned. */
-const digestsOf = Effect.fnUntraced(function* (claim: Claim, resolve: Resolve) {
-  const outputs = yield* Effect.forEach([...new Set(nodesOf(claim).flatMap(sources))], (node) =>
-    resolve(node),
-  )
+/** Digests of the artifacts that the nearest stages upstream of numbers returned. */
+const digestsOf = Effect.fnUntraced(function* (quantities: ReadonlyArray<Quantity>, resolve: Resolve) {
+  const nodes = quantities.flatMap(({ perSeed }) => perSeed.flatMap(({ value }) => sources(value)))
+  const outputs = yield* Effect.forEach([...new Set(nodes)], (node) => resolve(node))
   return [...new Set(referencesOf(outputs).map(({ digest }) => digest))].sort()
 })
 
-/** Measures a claim and judges it; the correction over its family comes later ({@link correct}). */
-export const evaluateClaim = Effect.fn("evaluateClaim")(function* (claim: Claim, resolve: Resolve) {
+/**
+ * Measures a claim and judges it; the correction over its family comes later ({@link correct}). What stands beside it may
+ * fail with an error that `leavesOut` accepts: then the row says that it is missing.
+ */
+export const evaluateClaim = Effect.fn("evaluateClaim")(function* (
+  claim: Claim,
+  resolve: Resolve,
+  leavesOut: (error: Error) => boolean = () => false,
+) {
   const { id, statement, paper, quantity, family } = claim
   const measured = yield* measure(quantity, resolve)
-  const beside = Object.fromEntries(
-    yield* Effect.forEach(
-      Object.entries(claim.beside),
-      ([name, other]) =>
-        Effect.map(
-          measure(other, resolve),
-          (estimate) => [name, { definition: other.definition, ...estimate }] as const,
+  const others = yield* Effect.forEach(
+    Object.entries(claim.beside),
+    ([name, other]) =>
+      measure(other, resolve).pipe(
+        Effect.map((estimate) => ({ name, other, estimate, because: "" })),
+        Effect.catch((error) =>
+          leavesOut(error)
+            ? Effect.succeed({ name, other, estimate: undefined, because: error.message })
+            : Effect.fail(error),
         ),
-      { concurrency: "unbounded" },
-    ),
+      ),
+    { concurrency: "unbounded" },
+  )
+  const found = others.flatMap(({ estimate, ...rest }) =>
+    estimate === undefined ? [] : [{ ...rest, estimate }],
+  )
+  const missing = others.flatMap(({ name, estimate, because }) =>
+    estimate === undefined ? [{ name, because }] : [],
+  )
+  const beside = Object.fromEntries(
+    found.map(({ name, other, estimate }) => [name, { definition: other.definition, ...estimate }]),
   )
   const { verdict, because } = claim.judge(measured, beside, paper)
   const differences = measured.perSeed.flatMap(({ value }) => (value === null ? [] : [Math.log(value)]))
@@ -152,8 +171,9 @@ export const evaluateClaim = Effect.fn("evaluateClaim")(function* (claim: Claim,
     because,
     definition: quantity.definition,
     beside,
+    ...(missing.length === 0 ? {} : { missing }),
     test: family === undefined || differences.length === 0 ? null : { family, p, attainable, adjusted: p },
-    artifacts: yield* digestsOf(claim, resolve),
+    artifacts: yield* digestsOf([quantity, ...found.map(({ other }) => other)], resolve),
   }
   return row
 })

@@ -76,6 +76,7 @@ const section = (row: ClaimRow): ReadonlyArray<string> => [
   ...Object.entries(row.beside).map(
     ([name, beside]) => `* Beside it, ${name}: ${estimateText(beside)} (by seed: ${seedValues(beside)}).`,
   ),
+  ...(row.missing ?? []).map(({ name, because }) => `* Missing beside it, ${name}: ${plain(because)}.`),
   "",
 ]
 
