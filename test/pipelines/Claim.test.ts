@@ -13,7 +13,7 @@ import {
   untestedRow,
   upstreamOf,
 } from "../../src/pipelines/Claim.ts"
-import { map, ratio, zip } from "../../src/pipelines/derive.ts"
+import { map, ratio, read, zip } from "../../src/pipelines/derive.ts"
 import { evaluator } from "../../src/pipelines/Node.ts"
 import { judgeMagnitude } from "../../src/pipelines/verdicts.ts"
 import { assertClose } from "../model/close.ts"
@@ -74,6 +74,46 @@ describe("an estimate", () => {
     assert.deepInclude(never, { value: 0, low: 0, n: 3 })
     assertClose([never.high ?? Number.NaN], [8], 1e-12)
   })
+})
+
+describe("what stands beside a claim and fails", () => {
+  const failing = read(constant(1), () => Effect.fail(new Error("the stage failed")))
+  const beside: Quantity = {
+    definition: "a control",
+    unit: RATIO,
+    perSeed: [{ seed: 42, value: failing }],
+  }
+  const claim = claimOf({ beside: { control: beside, other: quantityOf(RATIO, 3) } })
+
+  it.effect("fails the claim where nothing may be left out", () =>
+    Effect.gen(function* () {
+      const { message } = yield* Effect.flip(evaluate(claim))
+      assert.strictEqual(message, "the stage failed")
+    }),
+  )
+
+  it.effect("is missing, with the reason, where it may be left out; the claim's own number stays", () =>
+    Effect.gen(function* () {
+      const row = yield* Effect.provide(
+        evaluateClaim(claim, evaluator(), () => true),
+        idle(),
+      )
+      assert.deepStrictEqual(row.missing, [{ name: "control", because: "the stage failed" }])
+      assert.deepStrictEqual(Object.keys(row.beside), ["other"])
+      assert.strictEqual(row.verdict, "reproduced")
+    }),
+  )
+
+  it.effect("never stands for the claim's own number", () =>
+    Effect.gen(function* () {
+      const own = claimOf({ quantity: beside })
+      const evaluated = Effect.provide(
+        evaluateClaim(own, evaluator(), () => true),
+        idle(),
+      )
+      assert.strictEqual((yield* Effect.flip(evaluated)).message, "the stage failed")
+    }),
+  )
 })
 
 describe("a row", () => {
