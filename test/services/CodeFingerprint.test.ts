@@ -193,7 +193,7 @@ describe("the stages of this project", () => {
       const before = yield* fingerprintsOf(root)
       const capture = join(root, "stages", "captureGradients.ts")
       const text = readFileSync(capture, "utf8")
-      const changed = text.replace('unit: "checkpoint"', 'unit: "gradient"')
+      const changed = text.replace('unit: "gradient"', 'unit: "checkpoint"')
       assert.notStrictEqual(changed, text)
       writeFileSync(capture, changed)
       const after = yield* fingerprintsOf(root)
