@@ -1,29 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, Layer, Schema } from "effect"
+import { Effect, Fiber, Latch, Schema } from "effect"
 import { closure, evaluateAll, evaluator, Node, node } from "../../src/pipelines/Node.ts"
-import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
-import { Executor } from "../../src/services/executor/Executor.ts"
 import { Progress } from "../../src/services/Progress.ts"
 import { stage } from "../../src/services/Stage.ts"
-import { StageRunner } from "../../src/services/StageRunner.ts"
-import { TensorEngine } from "../../src/services/TensorEngine.ts"
-import { temporaryStore } from "../services/store/temporary.ts"
-
-const services = () =>
-  StageRunner.layer().pipe(
-    Layer.provide(Executor.inProcess),
-    Layer.provideMerge([
-      Progress.silent,
-      Layer.succeed(CodeFingerprint, { of: Effect.succeed }),
-      Layer.succeed(TensorEngine, {
-        id: "untouched",
-        version: Effect.succeed("1"),
-        compile: () => Effect.die("compiled a program"),
-        compileScan: () => Effect.die("compiled a scan"),
-      }),
-      temporaryStore(),
-    ]),
-  )
+import { idle } from "./idle.ts"
 
 /** Arithmetic as stages; `ran` lists what was computed. */
 const arithmetic = () => {
@@ -133,7 +113,7 @@ describe("evaluator", () => {
       const { twice, ran } = diamond()
       assert.strictEqual(yield* evaluator()(twice), 224)
       assert.deepStrictEqual(ran, ["number 1", "number 100", "sum 1+10+100+1", "double 112"])
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 
   it.effect("remembers outputs between targets, and looks them up in the store in the next run", () =>
@@ -146,7 +126,7 @@ describe("evaluator", () => {
       assert.lengthOf(ran, 4)
       assert.strictEqual(yield* evaluator()(twice), 224)
       assert.lengthOf(ran, 4)
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 
   it.effect("runs only what a target depends on", () =>
@@ -154,7 +134,7 @@ describe("evaluator", () => {
       const { one, ran } = diamond()
       yield* evaluator()(one)
       assert.deepStrictEqual(ran, ["number 1"])
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 
   it.effect("runs two nodes of one stage and input once: the store knows them by key", () =>
@@ -164,7 +144,7 @@ describe("evaluator", () => {
       for (const name of ["this", "that"])
         assert.strictEqual(yield* resolve(node(number, { value: 5 }, name)), 5)
       assert.deepStrictEqual(ran, ["number 5"])
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 
   it.effect("fails with the failure of the node that failed, and runs nothing after it", () =>
@@ -182,7 +162,7 @@ describe("evaluator", () => {
       const error = yield* Effect.flip(evaluator()(node(stages.double, { of: total })))
       assert.strictEqual(error.message, "no number")
       assert.deepStrictEqual(ran, ["number 1"])
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 
   it.effect("runs a node once for all who ask at the same time", () =>
@@ -197,7 +177,7 @@ describe("evaluator", () => {
       const resolve = evaluator()
       const outputs = yield* Effect.all([resolve(slow), resolve(slow)], { concurrency: "unbounded" })
       assert.deepStrictEqual(outputs, [1, 1])
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 
   it.effect("fails everybody who waits for a node that fails", () =>
@@ -217,7 +197,7 @@ describe("evaluator", () => {
         errors.map(({ message }) => message),
         ["failure 1", "failure 1"],
       )
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 
   it.effect("lets another go on with a node whose first asker is interrupted", () =>
@@ -237,7 +217,7 @@ describe("evaluator", () => {
       yield* Fiber.interrupt(first)
       yield* gate.open
       assert.strictEqual(yield* Fiber.join(second), 2)
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 
   it.effect("checks resolved inputs before it runs a stage on them", () =>
@@ -248,7 +228,7 @@ describe("evaluator", () => {
       assert.instanceOf(error, Schema.SchemaError)
       assert.include(error.message, "value")
       assert.deepStrictEqual(ran, [])
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 })
 
@@ -275,7 +255,7 @@ describe("evaluateAll", () => {
       assert.deepStrictEqual(log.slice(0, 3), ["a starts", "b starts", "d starts"])
       assert.isAbove(log.indexOf("c starts"), log.indexOf("a ends"))
       assert.isBelow(log.indexOf("d ends"), log.indexOf("a ends"))
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 
   it.effect("plans every node once, and has the outputs at hand", () => {
@@ -295,7 +275,7 @@ describe("evaluateAll", () => {
       assert.deepStrictEqual(yield* resolve(total), { total: 112 })
       assert.strictEqual(yield* resolve(twice), 224)
       assert.lengthOf(ran, 4)
-    }).pipe(Effect.provide(services()))
+    }).pipe(Effect.provide(idle()))
   })
 
   it.effect("fails with the first failure, although others wait for what is interrupted then", () =>
@@ -311,6 +291,6 @@ describe("evaluateAll", () => {
       const both = uses("both", [shared, broken])
       const error = yield* Effect.flip(evaluateAll([both, uses("one", [shared])]))
       assert.strictEqual(error.message, "broken")
-    }).pipe(Effect.provide(services())),
+    }).pipe(Effect.provide(idle())),
   )
 })
