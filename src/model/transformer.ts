@@ -33,12 +33,14 @@ export const attend = (
   heads: number,
 ): tf.Tensor => {
   const [n, d] = keyDifference.shape
-  const m = queries.shape[0] / n
-  const byHead = (x: tf.Tensor, ...leading: Array<number>) => tf.reshape(x, [...leading, n, heads, d / heads])
-  const scores = tf.sum(tf.mul(byHead(queries, m), byHead(keyDifference)), -1, true)
-  const weight = sigmoid(tf.mul(scores, 1 / Math.sqrt(d / heads)))
-  const mixed = tf.add(tf.mul(weight, byHead(tf.sub(v0, v1))), byHead(v1))
-  return tf.reshape(mixed, [m * n, d])
+  const [rows] = queries.shape
+  const byHead = (x: tf.Tensor) => tf.reshape(x, [rows, heads, d / heads])
+  /** The same for every query position. Copies are cheap; the gradient of a broadcast, a sum over an axis of two, is not. */
+  const ofEach = (x: tf.Tensor) => byHead(rows === n ? x : tf.concat([x, x]))
+  const scores = tf.sum(tf.mul(byHead(queries), ofEach(keyDifference)), -1)
+  const weight = tf.reshape(sigmoid(tf.mul(scores, 1 / Math.sqrt(d / heads))), [rows, heads, 1])
+  const mixed = tf.add(tf.mul(weight, ofEach(tf.sub(v0, v1))), ofEach(v1))
+  return tf.reshape(mixed, [rows, d])
 }
 
 /** A LayerNorm (γ, β) folded into the projection (w, b) that follows it. */

@@ -94,25 +94,35 @@ const windowClaim = ({ sensitivities, fine, config }: Paper): Claim => {
   }
 }
 
+/**
+ * The rebuttal does not say of which batch the variance is. The training minibatch's is the claim; beside it stands the
+ * mixed batch's, whose gradients the rows are: once the training set is learned it is far larger.
+ */
 const noiseClaim = ({ sensitivities, config }: Paper): Claim => {
-  const of = (multiple: number, points: Points = "all") =>
+  type Of = Paper["sensitivities"][number]["noise"][number]["of"]
+  const after = (of: Of, multiple: number, points: Points = "all") =>
     quantity(
-      `max over ${where[points]} of R̄; gradient rows plus white noise of ${multiple}× the minibatch variance, forward windows; ${sweepSizes(config)}`,
+      `max over ${where[points]} of R̄; gradient rows plus white noise of ${multiple}× the variance of a ${of}, forward windows; ${sweepSizes(config)}`,
       RATIO,
       sensitivities.map(({ seed, noise }) => {
-        const at = noise.find((one) => one.multiple === multiple) ?? noise[0]
+        const at = noise.find((one) => one.of === of && one.multiple === multiple) ?? noise[0]
         return { seed, value: peak(at.coupling, points) }
       }),
     )
-  const [first, ...others] = config.sensitivity.noise
+  const { noise: multiples } = config.sensitivity
+  const [first, ...others] = multiples
   return {
     id: "rebuttal.noise-injection",
     statement: "R̄ stays at 80 – 300 with isotropic Gaussian noise at the batch variance",
     paper: { low: 80, high: 300, source: review },
-    quantity: of(first),
+    quantity: after("training batch", first),
     beside: Object.fromEntries([
-      ["full windows", of(first, "fullWindows")],
-      ...others.map((multiple) => [`${multiple}× the variance`, of(multiple)]),
+      ["full windows", after("training batch", first, "fullWindows")],
+      ...others.map((multiple) => [`${multiple}× the variance`, after("training batch", multiple)]),
+      ...multiples.map((multiple) => [
+        `${multiple}× the mixed batch's variance`,
+        after("mixed batch", multiple),
+      ]),
     ]),
     judge: (measured, _, paper) => judgeMagnitude(paper, measured),
   }

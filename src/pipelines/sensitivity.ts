@@ -23,7 +23,7 @@ export interface SensitivityConfig {
   readonly epsilons: ReadonlyArray<number>
   /** K; measured once for the largest. */
   readonly ranks: ReadonlyArray<number>
-  /** Variances of added noise, in units of the minibatch noise's. */
+  /** Variances of added noise, in units of a batch's: the training minibatch's, and the mixed batch's that is captured. */
   readonly noise: ReadonlyArray<number>
   readonly perExample: { readonly examples: number; readonly rank: number }
 }
@@ -120,19 +120,18 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
     ),
   }))
 
-  const noise = options.noise.map((multiple) => {
-    const rows = {
-      kind: "noisy-gradient",
-      run,
-      gradients,
-      full: full.captured,
-      step: step.captured,
-      multiple,
-      seed,
-    } as const
-    const directions = sedOf(base, rows, at, `noise ×${multiple}`)
-    return { multiple, coupling: couplingOf(base, rows, directions, reference, `noise ×${multiple}`) }
-  })
+  const noises = [
+    { of: "training batch", full: full.captured, step: step.captured },
+    { of: "mixed batch", full: wholeTable.captured, step: gradients },
+  ] as const
+  const noise = noises.flatMap(({ of, ...batches }) =>
+    options.noise.map((multiple) => {
+      const rows = { kind: "noisy-gradient", run, gradients, ...batches, multiple, seed } as const
+      const qualifier = `noise of ${of} ×${multiple}`
+      const directions = sedOf(base, rows, at, qualifier)
+      return { of, multiple, coupling: couplingOf(base, rows, directions, reference, qualifier) }
+    }),
+  )
 
   const perExample = node(measurePerExample, { data, run, probe, ...options.perExample, draws, seed }, name)
   return {

@@ -207,7 +207,7 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
         node: at.coupling,
       })),
       ...noise.map((at) => ({
-        setting: "noise",
+        setting: at.of === "training batch" ? "noise" : "mixed-noise",
         value: String(at.multiple),
         rows: "gradient",
         ...usual,

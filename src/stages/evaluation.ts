@@ -20,7 +20,7 @@ export const Evaluation = Schema.Struct({
 export type Evaluation = typeof Evaluation.Type
 
 /** Examples per step of the program; the last chunk is filled up with the first examples. */
-const CHUNK = 1024
+const CHUNK = 512
 
 /** A function that evaluates parameters θ [layout.size], compiled once. */
 export const openEvaluation = Effect.fn("openEvaluation")(function* (

@@ -67,13 +67,12 @@ const reduce =
   (op: string): Kernel =>
   (graph, { x }, { axis, keepDims }) => {
     const axes = axesOf(axis, x.shape.length)
-    if (axes.length === 0) return x
     const keepdims = keepDims === true ? 1 : 0
-    const name = one(graph.node(op, [x.name, ints(graph, axes)], { keepdims }))
     const shape = keepdims
       ? x.shape.map((d, i) => (axes.includes(i) ? 1 : d))
       : x.shape.filter((_, i) => !axes.includes(i))
-    return { name, shape, dtype: x.dtype }
+    if (axes.every((i) => x.shape[i] === 1)) return reshape(graph, x, shape)
+    return { name: one(graph.node(op, [x.name, ints(graph, axes)], { keepdims })), shape, dtype: x.dtype }
   }
 
 const transposeIf = (condition: boolean, [rows, columns]: Shape): Shape =>
