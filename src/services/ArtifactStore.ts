@@ -4,14 +4,16 @@
  *     objects/<first two>/<digest>.<format>   immutable blobs, named by their SHA-256
  *     records/<stage>/<key>.json              what a stage returned under a key, with the key's pre-image
  *     cursors/<stage>/<key>/<position>.json   how far a resumable stage came
- *     quarantine/                             blobs whose bytes are not what their name says, with the cause
+ *     quarantine/                             what did not hold what its name says, with the cause
  *
- * A record never names bytes that are not on disk. Readers verify digests. Knows no stage.
+ * A record never names bytes that are not on disk. Readers verify digests: those of blobs, and those that records and
+ * entries carry of themselves. Knows no stage.
  */
 import { Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Schema } from "effect"
 import { ArtifactRef, type Format } from "./Artifact.ts"
 import { sha256 } from "./store/canonical.ts"
-import { commitFile, makeDirectories } from "./store/files.ts"
+import { commitFile, makeDirectories, moveFile } from "./store/files.ts"
+import { sealed, unsealed } from "./store/sealed.ts"
 
 /** The store cannot be used: `operation` on `path` failed. */
 export class StoreFailure extends Schema.TaggedError<StoreFailure>()("StoreFailure", {
@@ -24,13 +26,14 @@ export class StoreFailure extends Schema.TaggedError<StoreFailure>()("StoreFailu
   }
 }
 
-/** A blob's bytes are missing or not those its name promises; a corrupt one was moved to quarantine. */
+/** A blob, record or entry is missing or not what its name promises; a bad one was moved to quarantine. */
 export class DamagedArtifact extends Schema.TaggedError<DamagedArtifact>()("DamagedArtifact", {
-  digest: Schema.String,
+  /** What it is, such as `artifact 3fa9c1…`. */
+  name: Schema.String,
   because: Schema.String,
 }) {
   override get message() {
-    return `artifact ${this.digest.slice(0, 12)} ${this.because}; run again to recompute it`
+    return `${this.name} ${this.because}; run again to recompute it`
   }
 }
 
@@ -48,6 +51,8 @@ export const StageRecord = Schema.Struct({
   stage: Schema.String,
   key: Schema.String,
   preimage: Schema.Unknown,
+  /** Names the cursor that it was computed on. */
+  cursor: Schema.String,
   output: Schema.Unknown,
   provenance: Schema.Struct({
     committedAt: Schema.String,
@@ -60,8 +65,14 @@ export const StageRecord = Schema.Struct({
 })
 export type StageRecord = typeof StageRecord.Type
 
-const StageRecordJson = Schema.fromJsonString(StageRecord)
-const JsonText = Schema.fromJsonString(Schema.Unknown)
+/** Entry of a cursor as it is written: `entry`, and where it belongs. */
+const CursorEntry = Schema.Struct({ cursor: Schema.String, position: Schema.Int, entry: Schema.Unknown })
+type CursorEntry = typeof CursorEntry.Type
+
+/** A file is there, and bad. */
+class Bad extends Schema.TaggedError<Bad>()("Bad", { because: Schema.String }) {}
+
+const entryName = (position: number): string => `${String(position).padStart(8, "0")}.json`
 
 export class ArtifactStore extends Context.Service<
   ArtifactStore,
@@ -81,11 +92,12 @@ export class ArtifactStore extends Context.Service<
     readonly drop: (ref: ArtifactRef) => Effect.Effect<void, StoreFailure>
     /** Blobs whose digest starts with `prefix`. */
     readonly find: (prefix: string) => Effect.Effect<ReadonlyArray<ArtifactRef>, StoreFailure>
-    readonly record: (stage: string, key: string) => Effect.Effect<Option.Option<StageRecord>, StoreFailure>
+    /** The record of a key; none where there is none. */
+    readonly record: (stage: string, key: string) => Effect.Effect<Option.Option<StageRecord>, StoreError>
     readonly commitRecord: (record: StageRecord) => Effect.Effect<void, StoreFailure>
-    /** All records of the store. */
+    /** All records of the store but damaged ones. */
     readonly records: Effect.Effect<ReadonlyArray<StageRecord>, StoreFailure>
-    /** The entries of a cursor, in order. */
+    /** The entries of a cursor, in order, up to a damaged one; that is moved to quarantine. */
     readonly cursor: (stage: string, key: string) => Effect.Effect<ReadonlyArray<unknown>, StoreFailure>
     /** Writes entry `position` of a cursor. */
     readonly advance: (
@@ -115,24 +127,61 @@ export class ArtifactStore extends Context.Service<
             Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed([])),
             attempt("list", target),
           )
-        /** A file's bytes, or none where it does not exist. */
-        const read = (target: string): Effect.Effect<Option.Option<Uint8Array>, StoreFailure> =>
+        /** A file's bytes; none where it does not exist. */
+        const read = (target: string): Effect.Effect<Option.Option<Uint8Array>, Bad | StoreFailure> =>
           fs.readFile(target).pipe(
             Effect.map((bytes) => Option.some<Uint8Array>(bytes)),
             Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(Option.none<Uint8Array>())),
-            attempt("read", target),
+            Effect.mapError((cause) =>
+              cause.reason._tag === "PermissionDenied"
+                ? new Bad({ because: "may not be read" })
+                : new StoreFailure({ operation: "read", path: target, cause }),
+            ),
           )
-        /** Decoded JSON of a file; none where it is missing or cannot have been written by us. */
-        const readJson = <S extends Schema.ConstraintCodec<unknown, unknown>>(
+        /** A sealed document that fulfils `is`; none where there is none. */
+        const readDocument = Effect.fnUntraced(function* <S extends Schema.ConstraintCodec<unknown, unknown>>(
           target: string,
           codec: S,
-        ): Effect.Effect<Option.Option<S["Type"]>, StoreFailure> =>
-          Effect.map(
-            read(target),
-            Option.flatMap((bytes) => Schema.decodeUnknownOption(codec)(new TextDecoder().decode(bytes))),
+          is: (content: S["Type"]) => boolean,
+        ) {
+          const bytes = yield* read(target)
+          if (Option.isNone(bytes)) return Option.none<S["Type"]>()
+          const content = unsealed(new TextDecoder().decode(bytes.value)).pipe(
+            Option.flatMap(Schema.decodeUnknownOption(codec)),
+            Option.filter(is),
           )
-        const writeJson = (target: string, value: unknown) =>
-          commit(target, new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`))
+          return Option.isSome(content)
+            ? content
+            : yield* new Bad({ because: "is not what was written there" })
+        })
+        /** Moves a bad file to quarantine, with the cause, and fails with its name. */
+        const quarantined =
+          (name: string, target: string) =>
+          <A>(reading: Effect.Effect<A, Bad | StoreFailure>) =>
+            Effect.catchTag(
+              reading,
+              "Bad",
+              Effect.fnUntraced(function* ({ because }) {
+                const to = path.join(
+                  root,
+                  "quarantine",
+                  path.relative(root, target).replaceAll(path.sep, "."),
+                )
+                yield* moveFile(target, to).pipe(
+                  // Another reader was faster.
+                  Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
+                  Effect.provideContext(services),
+                  attempt("quarantine", target),
+                )
+                yield* writeDocument(`${to}.cause.json`, { file: path.relative(root, target), because })
+                return yield* new DamagedArtifact({
+                  name,
+                  because: `${because} and was moved to quarantine`,
+                })
+              }),
+            )
+        const writeDocument = (target: string, content: Readonly<Record<string, unknown>>) =>
+          commit(target, new TextEncoder().encode(sealed(content)))
 
         const objectPath = ({ digest, format }: ArtifactRef) =>
           path.join(root, "objects", digest.slice(0, 2), `${digest}.${format}`)
@@ -147,19 +196,13 @@ export class ArtifactStore extends Context.Service<
           )
         })
 
-        const quarantine = Effect.fn("ArtifactStore.quarantine")(function* (
-          ref: ArtifactRef,
-          because: string,
-        ) {
-          const target = path.join(root, "quarantine", `${ref.digest}.${ref.format}`)
-          yield* fs.makeDirectory(path.dirname(target), { recursive: true }).pipe(
-            Effect.andThen(fs.rename(objectPath(ref), target)),
-            // Another reader was faster.
-            Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
-            attempt("quarantine", target),
+        const nameOf = ({ digest }: ArtifactRef) => `artifact ${digest.slice(0, 12)}`
+        const readRecord = (stage: string, key: string) =>
+          readDocument(
+            recordPath(stage, key),
+            StageRecord,
+            (record) => record.stage === stage && record.key === key,
           )
-          yield* writeJson(`${target}.cause.json`, { ref, because })
-        })
 
         return ArtifactStore.of({
           root,
@@ -178,16 +221,16 @@ export class ArtifactStore extends Context.Service<
             return ref
           }),
           get: Effect.fn("ArtifactStore.get")(function* (ref) {
-            const bytes = yield* read(objectPath(ref))
-            if (Option.isNone(bytes)) {
-              return yield* new DamagedArtifact({ digest: ref.digest, because: "is missing from the store" })
-            }
-            if (sha256(bytes.value) !== ref.digest) {
-              const because = "has bytes that do not match its digest and was moved to quarantine"
-              yield* quarantine(ref, because)
-              return yield* new DamagedArtifact({ digest: ref.digest, because })
-            }
-            return bytes.value
+            const name = nameOf(ref)
+            const bytes = yield* read(objectPath(ref)).pipe(
+              Effect.filterOrFail(
+                (bytes) => Option.isNone(bytes) || sha256(bytes.value) === ref.digest,
+                () => new Bad({ because: "has bytes that do not match its digest" }),
+              ),
+              quarantined(name, objectPath(ref)),
+            )
+            if (Option.isSome(bytes)) return bytes.value
+            return yield* new DamagedArtifact({ name, because: "is missing from the store" })
           }),
           drop: (ref) => fs.remove(objectPath(ref), { force: true }).pipe(attempt("delete", objectPath(ref))),
           find: Effect.fn("ArtifactStore.find")(function* (prefix) {
@@ -206,30 +249,50 @@ export class ArtifactStore extends Context.Service<
               ),
             )
           }),
-          record: (stage, key) => readJson(recordPath(stage, key), StageRecordJson),
-          commitRecord: (record) => writeJson(recordPath(record.stage, record.key), record),
+          record: (stage, key) =>
+            quarantined(
+              `record ${key.slice(0, 12)} of ${stage}`,
+              recordPath(stage, key),
+            )(readRecord(stage, key)),
+          commitRecord: (record) => writeDocument(recordPath(record.stage, record.key), record),
           records: Effect.gen(function* () {
             const stages = yield* list(path.join(root, "records"))
-            const files = yield* Effect.forEach(stages, (stage) =>
-              list(path.join(root, "records", stage)).pipe(
-                Effect.map((names) => names.map((name) => path.join(root, "records", stage, name))),
+            const names = yield* Effect.forEach(stages, (stage) =>
+              Effect.map(list(path.join(root, "records", stage)), (files) =>
+                files.map((file) => ({ stage, key: path.basename(file, ".json") })),
               ),
             )
-            const records = yield* Effect.forEach(files.flat(), (file) => readJson(file, StageRecordJson))
+            const records = yield* Effect.forEach(names.flat(), ({ stage, key }) =>
+              Effect.catchTag(readRecord(stage, key), "Bad", () =>
+                Effect.succeed(Option.none<StageRecord>()),
+              ),
+            )
             return records.flatMap(Option.toArray)
           }),
           cursor: Effect.fn("ArtifactStore.cursor")(function* (stage, key) {
             const directory = path.join(root, "cursors", stage, key)
-            const entries = yield* Effect.forEach(yield* list(directory), (name) =>
-              readJson(path.join(directory, name), JsonText),
-            )
-            const torn = entries.findIndex(Option.isNone)
-            return entries.slice(0, torn === -1 ? entries.length : torn).flatMap(Option.toArray)
+            const entries: Array<unknown> = []
+            for (const file of yield* list(directory)) {
+              const target = path.join(directory, file)
+              const content = yield* readDocument(
+                target,
+                CursorEntry,
+                ({ cursor, position }) => cursor === key && file === entryName(position),
+              ).pipe(
+                quarantined(`entry ${file} of cursor ${key.slice(0, 12)} of ${stage}`, target),
+                Effect.catchTag("DamagedArtifact", () => Effect.succeed(Option.none<CursorEntry>())),
+              )
+              if (Option.isNone(content)) break
+              entries.push(content.value.entry)
+            }
+            return entries
           }),
-          advance: (stage, key, position, entry) => {
-            const name = `${String(position).padStart(8, "0")}.json`
-            return writeJson(path.join(root, "cursors", stage, key, name), entry)
-          },
+          advance: (stage, key, position, entry) =>
+            writeDocument(path.join(root, "cursors", stage, key, entryName(position)), {
+              cursor: key,
+              position,
+              entry,
+            }),
         })
       }),
     )

@@ -5,7 +5,7 @@
 import { arch, cpus, platform } from "node:os"
 import { Context, DateTime, Effect, Latch, Layer, Option, Predicate, Schema, Scope, Semaphore } from "effect"
 import { ArtifactRef } from "./Artifact.ts"
-import { ArtifactStore, type StageRecord, type StoreError } from "./ArtifactStore.ts"
+import { ArtifactStore, type DamagedArtifact, type StageRecord, type StoreError } from "./ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "./CodeFingerprint.ts"
 import { Executor, type StageFailure } from "./executor/Executor.ts"
 import { Progress } from "./Progress.ts"
@@ -69,6 +69,8 @@ export class StageRunner extends Context.Service<
         const inFlight = new Map<string, Latch.Latch>()
         const ran = new Map<string, Ran>()
 
+        const warn = ({ message }: DamagedArtifact) => progress.say(`warning: ${message}`)
+
         /** Whether every artifact that encoded data names is there, and every one that its JSON artifacts name. */
         const isWhole = (value: unknown): Effect.Effect<boolean, StoreError> =>
           Effect.gen(function* () {
@@ -80,7 +82,7 @@ export class StageRunner extends Context.Service<
               if (Option.isSome(named) && !(yield* isWhole(named.value))) return false
             }
             return true
-          }).pipe(Effect.catchTag("DamagedArtifact", () => Effect.succeed(false)))
+          }).pipe(Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), false)))
 
         /** The stored output under a key, if everything that it leads to is there. */
         const lookup = Effect.fnUntraced(function* <Input, Output, E, R>(
@@ -88,7 +90,9 @@ export class StageRunner extends Context.Service<
           key: string,
         ) {
           const none = Option.none<{ readonly output: Output; readonly provenance: Ran["provenance"] }>()
-          const record = yield* store.record(stage.name, key)
+          const record = yield* store
+            .record(stage.name, key)
+            .pipe(Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), Option.none())))
           if (Option.isNone(record)) return none
           const { output, provenance } = record.value
           if (!(yield* isWhole(output))) return none
@@ -157,7 +161,14 @@ export class StageRunner extends Context.Service<
                     ...(note === undefined ? {} : { note }),
                   }
                   const encoded = yield* Schema.encodeEffect(stage.output)(output)
-                  yield* store.commitRecord({ stage: stage.name, key, preimage, output: encoded, provenance })
+                  yield* store.commitRecord({
+                    stage: stage.name,
+                    key,
+                    preimage,
+                    cursor: cursorKey,
+                    output: encoded,
+                    provenance,
+                  })
                   ran.set(key, { label, stage: stage.name, key, cached: false, provenance })
                   return { output, key, cached: false }
                 }

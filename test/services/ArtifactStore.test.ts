@@ -11,6 +11,7 @@ import {
   StoreFailure,
 } from "../../src/services/ArtifactStore.ts"
 import { sha256 } from "../../src/services/store/canonical.ts"
+import { sealed, unsealed } from "../../src/services/store/sealed.ts"
 import { type Faults, faultyFileSystem, noFaults } from "./store/faults.ts"
 import { filesBelow, temporaryDirectory, temporaryFilesBelow, temporaryStore } from "./store/temporary.ts"
 
@@ -24,6 +25,7 @@ const recordOf = (output: unknown): StageRecord => ({
   stage: "train",
   key,
   preimage: { stage: "train", input: { seed: 42, list: [1, null, "x"] } },
+  cursor: sha256("cursor"),
   output,
   provenance: { committedAt: "2026-01-01T00:00:00.000Z", seconds: 1.5, machine: "test", node: "v24" },
 })
@@ -121,11 +123,11 @@ describe("a damaged blob", () => {
       assert.notInclude(error.message, "\n")
 
       assert.isFalse(yield* store.has(ref))
-      const name = join("quarantine", `${ref.digest}.parquet`)
+      const name = join("quarantine", objectOf(ref).replaceAll("/", "."))
       assert.deepStrictEqual(filesBelow(store.root), [name, `${name}.cause.json`])
       assert.deepStrictEqual(readFileSync(join(store.root, name)), damaged)
       const cause = JSON.parse(readFileSync(join(store.root, `${name}.cause.json`), "utf8"))
-      assert.deepStrictEqual(cause.ref, ref)
+      assert.strictEqual(cause.file, objectOf(ref))
       assert.include(cause.because, "do not match its digest")
     }).pipe(Effect.provide(temporaryStore())),
   )
@@ -205,32 +207,61 @@ describe("records", () => {
     }).pipe(Effect.provide(temporaryStore())),
   )
 
-  it.effect("that cannot have been written by us count as absent", () =>
+  const recordFile = join("records", "train", `${key}.json`)
+
+  const whole = sealed({ ...recordOf(1) })
+  const another = { ...recordOf(1), key: sha256("another") }
+  it.effect.each<[string, string | Uint8Array]>([
+    ["empty", ""],
+    ["cut in half", whole.slice(0, whole.length / 2)],
+    ["one byte short of its end", whole.slice(0, -3)],
+    ["one byte too long", `${whole}}`],
+    ["nothing", "null"],
+    ["a list", "[]"],
+    ["without fields", "{}"],
+    ["of other types", whole.replace('"seconds": 1.5', '"seconds": "1.5"')],
+    ["of another number", whole.replace('"seconds": 1.5', '"seconds": 1.25')],
+    ["of other names", whole.replace('"stage"', '"Stage"')],
+    ["without its seal", JSON.stringify(recordOf(1))],
+    ["that of another key", sealed(another)],
+    ["not text", Uint8Array.of(0xff, 0xfe, 0, 1)],
+  ])("that are %s are quarantined, with the cause, and may be written again", ([, content]) =>
     Effect.gen(function* () {
       const store = yield* ArtifactStore
-      const file = join(store.root, "records", "train", `${key}.json`)
+      const file = join(store.root, recordFile)
       yield* store.commitRecord(recordOf(1))
-      const whole = readFileSync(file, "utf8")
-      const torn = [
-        "",
-        whole.slice(0, whole.length / 2),
-        whole.slice(0, -3),
-        `${whole}}`,
-        "null",
-        "[]",
-        "{}",
-        whole.replace('"seconds": 1.5', '"seconds": "1.5"'),
-        whole.replace('"stage"', '"Stage"'),
-      ]
-      for (const content of torn) {
-        writeFileSync(file, content)
-        assert.deepStrictEqual(yield* store.record("train", key), Option.none(), content)
-        assert.deepStrictEqual(yield* store.records, [], content)
-      }
-      writeFileSync(file, Uint8Array.of(0xff, 0xfe, 0, 1))
+      writeFileSync(file, content)
+      assert.deepStrictEqual(yield* store.records, [], "a list leaves it where it is")
+      const error = yield* Effect.flip(store.record("train", key))
+      assert.instanceOf(error, DamagedArtifact)
+      assert.include(error.message, `record ${key.slice(0, 12)} of train`)
+      const moved = join("quarantine", `records.train.${key}.json`)
+      assert.deepStrictEqual(filesBelow(store.root), [moved, `${moved}.cause.json`])
       assert.deepStrictEqual(yield* store.record("train", key), Option.none())
       yield* store.commitRecord(recordOf(2))
       assert.deepStrictEqual(yield* store.record("train", key), Option.some(recordOf(2)))
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.effect("lose no bit unnoticed", () =>
+    Effect.gen(function* () {
+      const store = yield* ArtifactStore
+      const file = join(store.root, recordFile)
+      yield* store.commitRecord(recordOf({ loss: -0.25, zero: -0, text: "é" }))
+      const written = readFileSync(file)
+      for (let bit = 0; bit < written.length * 8; bit++) {
+        const flipped = Uint8Array.from(written)
+        flipped[bit >> 3] ^= 1 << (bit & 7)
+        assert.deepStrictEqual(unsealed(new TextDecoder().decode(flipped)), Option.none(), `bit ${bit}`)
+      }
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.effect("keep a minus zero, whose key differs from zero's", () =>
+    Effect.gen(function* () {
+      const store = yield* ArtifactStore
+      yield* store.commitRecord(recordOf({ zero: -0 }))
+      assert.deepStrictEqual(yield* store.record("train", key), Option.some(recordOf({ zero: -0 })))
     }).pipe(Effect.provide(temporaryStore())),
   )
 })
@@ -260,6 +291,18 @@ describe("a cursor", () => {
       yield* store.advance("train", key, 5, "old")
       yield* store.advance("train", key, 5, "new")
       assert.deepStrictEqual(yield* store.cursor("train", key), ["new"])
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.effect("ends before an entry that stands at another's place", () =>
+    Effect.gen(function* () {
+      const store = yield* ArtifactStore
+      for (const step of [0, 1, 2]) yield* store.advance("train", key, step, { step })
+      const [first, second] = [0, 1].map((position) => join(store.root, cursorFile(position)))
+      const [a, b] = [readFileSync(first), readFileSync(second)]
+      writeFileSync(first, b)
+      writeFileSync(second, a)
+      assert.deepStrictEqual(yield* store.cursor("train", key), [])
     }).pipe(Effect.provide(temporaryStore())),
   )
 

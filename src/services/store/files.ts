@@ -54,3 +54,24 @@ export const commitFile = Effect.fn("commitFile")(function* (
   )
   yield* syncDirectory(directory)
 })
+
+/**
+ * Moves a file where nothing may happen to it. Where the file system cannot rename across directories, it is copied, and
+ * the old name goes last.
+ */
+export const moveFile = Effect.fn("moveFile")(function* (
+  from: string,
+  to: string,
+): Effect.fn.Return<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const { dirname } = yield* Path.Path
+  yield* makeDirectories(dirname(to))
+  const copied = Effect.flatMap(fs.readFile(from), (bytes) => commitFile(to, bytes))
+  yield* fs.rename(from, to).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag !== "NotFound",
+      () => Effect.andThen(copied, fs.remove(from)),
+    ),
+  )
+  yield* syncDirectory(dirname(from))
+})
