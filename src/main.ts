@@ -9,12 +9,13 @@ import { oneLine } from "./commands/oneLine.ts"
 import { reproduceAll } from "./commands/reproduceAll.ts"
 import { run } from "./commands/run.ts"
 import { show } from "./commands/show.ts"
+import { status } from "./commands/status.ts"
 
 const pipeline = Command.make("pipeline").pipe(
   Command.withDescription(
     "grokscope: do gradients, rather than updates, show where a network grows its features?",
   ),
-  Command.withSubcommands([list, run, reproduceAll, show, exportTwin]),
+  Command.withSubcommands([list, run, reproduceAll, status, show, exportTwin]),
 )
 
 const invalidInvocation = CliOutput.layerPresenter({

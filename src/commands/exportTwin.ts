@@ -22,7 +22,7 @@ import { concatenate, draw, type Examples, loadPairs } from "../stages/pairs.ts"
 import { TrainInput } from "../stages/train.ts"
 import { initialState, layoutOf, stepInputs, type TrainConfig } from "../stages/training.ts"
 import { BadInput, suggest } from "./BadInput.ts"
-import { runnerLayer, scale, set, store, threads } from "./options.ts"
+import { commandOf, runnerLayer, scale, set, store, threads } from "./options.ts"
 import { override } from "./overrides.ts"
 
 /** Probes and directions of the coupling check. */
@@ -230,7 +230,7 @@ export const exportTwin = Command.make(
         }
         yield* Console.log(`wrote ${Object.keys(files).length} files to ${options.out}`)
       }),
-    ).pipe(Effect.provide(runnerLayer(options))),
+    ).pipe(Effect.provide(runnerLayer({ ...options, command: commandOf("export-twin", options) }))),
 ).pipe(
   Command.withDescription("Write a training's first steps for replay in stock PyTorch, and a coupling check"),
   Command.withExamples([

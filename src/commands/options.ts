@@ -56,10 +56,25 @@ export const threads = Flag.Int("threads").pipe(
   Flag.optional,
 )
 
+/** A command as its user gave it, without what changes no result. */
+export const commandOf = (
+  name: string,
+  { scale, set = [] }: { readonly scale: Scale; readonly set?: ReadonlyArray<string> },
+): string =>
+  [
+    name,
+    ...(scale === "paper" ? [] : [`--scale ${scale}`]),
+    ...set.map((setting) => `--set ${setting}`),
+  ].join(" ")
+
 export const storeLayer = (options: { readonly store: string }) => ArtifactStore.layer(options.store)
 
-/** Everything that running stages takes. Without `workers`, stages run in this thread, one after the other. */
+/**
+ * Everything that running stages takes. Without `workers`, stages run in this thread, one after the other. `command` is
+ * what the run is known as to others, and in its journal.
+ */
 export const runnerLayer = (options: {
+  readonly command: string
   readonly store: string
   readonly workers?: number
   readonly threads: Option.Option<number>
@@ -67,7 +82,9 @@ export const runnerLayer = (options: {
 }) => {
   const { workers: count } = options
   const engineThreads = Option.getOrElse(options.threads, () => Math.max(1, Math.floor(cores / (count ?? 1))))
-  return StageRunner.layer({ note: options.scale === "smoke" ? SMOKE_NOTE : undefined }).pipe(
+  const { command } = options
+  const note = options.scale === "smoke" ? SMOKE_NOTE : undefined
+  return StageRunner.layer({ command, note }).pipe(
     Layer.provide(count === undefined ? Executor.inProcess : Executor.workers({ count, engineThreads })),
     Layer.provideMerge(
       Layer.mergeAll(

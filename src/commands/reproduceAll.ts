@@ -20,7 +20,7 @@ import { writeReport } from "../report/write.ts"
 import { Progress } from "../services/Progress.ts"
 import { BadInput } from "./BadInput.ts"
 import { oneLine } from "./oneLine.ts"
-import { json, requireWritable, runnerLayer, scale, store, threads, workers } from "./options.ts"
+import { commandOf, json, requireWritable, runnerLayer, scale, store, threads, workers } from "./options.ts"
 import { isDamaged, retryDamaged } from "./retryDamaged.ts"
 
 const seeds = Flag.Int("seeds").pipe(
@@ -132,7 +132,11 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
 export const reproduceAll = Command.make(
   "reproduce-all",
   { scale, seeds, store, out, workers, threads, json },
-  (options) => reproducePaper(options).pipe(Effect.provide(runnerLayer(options))),
+  (options) => {
+    const seeds = Option.match(options.seeds, { onNone: () => "", onSome: (count) => ` --seeds ${count}` })
+    const command = `${commandOf("reproduce-all", options)}${seeds}`
+    return reproducePaper(options).pipe(Effect.provide(runnerLayer({ ...options, command })))
+  },
 ).pipe(
   Command.withDescription("Reproduce the whole paper: every claim with its verdict, tables and figures"),
   Command.withExamples([

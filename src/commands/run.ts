@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { pipelines } from "../pipelines/registry.ts"
 import { BadInput, suggest } from "./BadInput.ts"
-import { fewWorkers, json, runnerLayer, scale, set, store, threads } from "./options.ts"
+import { commandOf, fewWorkers, json, runnerLayer, scale, set, store, threads } from "./options.ts"
 import { runPipeline } from "./runPipeline.ts"
 
 export const run = Command.make(
@@ -28,7 +28,9 @@ export const run = Command.make(
       const names = pipelines.map(({ name }) => name)
       return yield* new BadInput({ message: `unknown pipeline ${pipeline}${suggest(pipeline, names)}` })
     }
-    return yield* runPipeline(options).pipe(Effect.provide(runnerLayer(options)))
+    return yield* runPipeline(options).pipe(
+      Effect.provide(runnerLayer({ ...options, command: commandOf(`run ${pipeline}`, options) })),
+    )
   }),
 ).pipe(
   Command.withDescription("Run a pipeline; what is stored is not computed again, what was stopped goes on"),

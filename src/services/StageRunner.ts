@@ -1,6 +1,6 @@
 /**
  * Runs stages through the store: the same key returns the stored output, anything else is computed and committed.
- * Running again is resuming; there is no flag for it. One key, and one cursor, is computed once at a time. Knows no particular stage.
+ * Running again is resuming; there is no flag for it. One key, and one cursor, is computed once at a time, by this process or another. Knows no particular stage.
  */
 import { arch, cpus, platform } from "node:os"
 import { Context, DateTime, Effect, Latch, Layer, Option, Predicate, Schema, Scope, Semaphore } from "effect"
@@ -8,6 +8,8 @@ import { ArtifactRef } from "./Artifact.ts"
 import { ArtifactStore, type DamagedArtifact, type StageRecord, type StoreError } from "./ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "./CodeFingerprint.ts"
 import { Executor, type StageFailure } from "./executor/Executor.ts"
+import { Journal } from "./Journal.ts"
+import { Leases } from "./Leases.ts"
 import { Progress } from "./Progress.ts"
 import type { Stage } from "./Stage.ts"
 import { stageCode } from "./stageCode.ts"
@@ -33,6 +35,21 @@ export interface Ran {
 /** What can go wrong beside the stage itself. */
 export type RunnerError = StoreError | StageFailure | FingerprintError | Schema.SchemaError
 
+/** Another process computes it, or has computed it meanwhile. */
+class Elsewhere extends Schema.TaggedError<Elsewhere>()("Elsewhere", {}) {}
+
+const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** Milliseconds between two looks at what another process computes. */
+const POLL = 200
+
+/** What names a computation: its key, what that digests, and its cursor. */
+interface Computation {
+  readonly key: string
+  readonly preimage: unknown
+  readonly cursorKey: string
+}
+
 /** Every artifact that encoded data refers to. */
 export const referencesOf = (value: unknown): ReadonlyArray<ArtifactRef> => {
   if (Schema.is(ArtifactRef)(value)) return [value]
@@ -53,8 +70,17 @@ export class StageRunner extends Context.Service<
     readonly history: Effect.Effect<ReadonlyArray<Ran>>
   }
 >()("grokscope/services/StageRunner") {
-  /** @param note stored with everything that is computed, outside of its key */
-  static readonly layer = ({ note }: { readonly note?: string | undefined } = {}) =>
+  /**
+   * @param note stored with everything that is computed, outside of its key
+   * @param command what the process was started as, for others that wait for it
+   */
+  static readonly layer = ({
+    note,
+    command = "",
+  }: {
+    readonly note?: string | undefined
+    readonly command?: string
+  } = {}) =>
     Layer.effect(
       StageRunner,
       Effect.gen(function* () {
@@ -62,6 +88,8 @@ export class StageRunner extends Context.Service<
         const store = yield* ArtifactStore
         const progress = yield* Progress
         const executor = yield* Executor
+        const leases = yield* Leases
+        const { append } = yield* Journal
 
         /** Keys are formed and looked up one at a time, so that stages get in line in the order of asking. */
         const turn = yield* Semaphore.make(1)
@@ -129,6 +157,68 @@ export class StageRunner extends Context.Service<
           return { _tag: "Compute", key, preimage, cursorKey } as const
         })
 
+        /** Waits until another process has stored a key's output, or does not compute it any more. */
+        const waitFor = Effect.fnUntraced(function* <Input, Output, E, R>(
+          stage: Stage<Input, Output, E, R>,
+          { key, cursorKey }: Computation,
+          label: string,
+        ) {
+          let told = false
+          while (Option.isNone(yield* lookup(stage, key))) {
+            const lease = yield* leases.holder(cursorKey)
+            if (Option.isNone(lease)) return
+            const { pid, host } = lease.value.holder
+            if (!told) yield* progress.say(`${label}: process ${pid} on ${host} computes it, waiting`)
+            told = true
+            yield* Effect.sleep(POLL)
+          }
+        })
+
+        /** Computes and commits, once it is its turn and unless another process does so. */
+        const compute = Effect.fnUntraced(function* <Input, Output, E, R>(
+          stage: Stage<Input, Output, E, R>,
+          input: Input,
+          { key, preimage, cursorKey }: Computation,
+          label: string,
+          scope: Scope.Scope,
+        ) {
+          const begin = Effect.gen(function* () {
+            const other = yield* leases.take(cursorKey, label)
+            if (Option.isSome(other) || Option.isSome(yield* lookup(stage, key)))
+              return yield* new Elsewhere()
+          }).pipe(Scope.provide(scope))
+          const named = { label, stage: stage.name, key }
+          const { output, seconds } = yield* executor
+            .compute(stage, input, { cursorKey, label, begin })
+            .pipe(
+              Effect.tapError((error) =>
+                error instanceof Elsewhere
+                  ? Effect.void
+                  : append({ _tag: "Failed", ...named, because: describe(error) }),
+              ),
+            )
+          const provenance = {
+            committedAt: DateTime.formatIso(yield* DateTime.now),
+            seconds,
+            machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, ${platform()} ${arch()}`,
+            node: process.version,
+            ...(note === undefined ? {} : { note }),
+          }
+          const encoded = yield* Schema.encodeEffect(stage.output)(output)
+          yield* store.commitRecord({
+            stage: stage.name,
+            key,
+            preimage,
+            cursor: cursorKey,
+            output: encoded,
+            provenance,
+          })
+          const bytes = referencesOf(encoded).reduce((sum, ref) => sum + ref.bytes, 0)
+          yield* append({ _tag: "Computed", ...named, seconds, bytes })
+          ran.set(key, { ...named, cached: false, provenance })
+          return { output, key, cached: false }
+        })
+
         const run = <Input, Output, E, R>(
           stage: Stage<Input, Output, E, R>,
           input: Input,
@@ -140,43 +230,32 @@ export class StageRunner extends Context.Service<
                 .withPermit(decide(stage, input, scope))
                 .pipe(Effect.provideContext(services))
               switch (decision._tag) {
-                case "Wait": {
-                  yield* decision.earlier.await
-                  return yield* run(stage, input, label)
-                }
+                case "Wait":
+                  return Effect.andThen(decision.earlier.await, run(stage, input, label))
                 case "Cached": {
                   const { key, output, provenance } = decision
                   yield* progress.cached(label)
-                  if (!ran.has(key)) ran.set(key, { label, stage: stage.name, key, cached: true, provenance })
-                  return { output, key, cached: true }
-                }
-                case "Compute": {
-                  const { key, preimage, cursorKey } = decision
-                  const { output, seconds } = yield* executor.compute(stage, input, { cursorKey, label })
-                  const provenance = {
-                    committedAt: DateTime.formatIso(yield* DateTime.now),
-                    seconds,
-                    machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, ${platform()} ${arch()}`,
-                    node: process.version,
-                    ...(note === undefined ? {} : { note }),
+                  if (!ran.has(key)) {
+                    const named = { label, stage: stage.name, key }
+                    ran.set(key, { ...named, cached: true, provenance })
+                    yield* append({ _tag: "Found", ...named })
                   }
-                  const encoded = yield* Schema.encodeEffect(stage.output)(output)
-                  yield* store.commitRecord({
-                    stage: stage.name,
-                    key,
-                    preimage,
-                    cursor: cursorKey,
-                    output: encoded,
-                    provenance,
-                  })
-                  ran.set(key, { label, stage: stage.name, key, cached: false, provenance })
-                  return { output, key, cached: false }
+                  return Effect.succeed({ output, key, cached: true })
                 }
+                case "Compute":
+                  return yield* compute(stage, input, decision, label, scope).pipe(
+                    Effect.map(Effect.succeed),
+                    Effect.catchTag("Elsewhere", () =>
+                      Effect.succeed(
+                        Effect.andThen(waitFor(stage, decision, label), run(stage, input, label)),
+                      ),
+                    ),
+                  )
               }
             }),
-          )
+          ).pipe(Effect.flatten)
 
         return StageRunner.of({ run, history: Effect.sync(() => [...ran.values()]) })
       }),
-    )
+    ).pipe(Layer.provide([Leases.layer(command), Journal.layer(command)]))
 }

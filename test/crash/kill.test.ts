@@ -206,7 +206,7 @@ layer(Reference.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
         assert.strictEqual(code, 0, stderr)
         assert.strictEqual(sha256(readFileSync(file)), digest)
         if (what === "a flipped bit") {
-          const name = `${digest}.safetensors`
+          const name = `objects.${digest.slice(0, 2)}.${digest}.safetensors`
           assert.deepStrictEqual(readdirSync(join(store, "quarantine")), [name, `${name}.cause.json`])
           assert.lengthOf(
             lines(stderr).filter((line) => line.startsWith("warning: ")),

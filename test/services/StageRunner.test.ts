@@ -8,8 +8,9 @@ import { ArtifactStore } from "../../src/services/ArtifactStore.ts"
 import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
 import { computeStage } from "../../src/services/executor/computeStage.ts"
 import { Executor } from "../../src/services/executor/Executor.ts"
+import { pastRuns } from "../../src/services/Journal.ts"
 import { Progress } from "../../src/services/Progress.ts"
-import { type Cursor, stage } from "../../src/services/Stage.ts"
+import { type Cursor, type Stage, stage } from "../../src/services/Stage.ts"
 import { referencesOf, StageRunner } from "../../src/services/StageRunner.ts"
 import { digestOf } from "../../src/services/store/canonical.ts"
 import { TensorEngine } from "../../src/services/TensorEngine.ts"
@@ -218,6 +219,92 @@ describe("a stage", () => {
       assert.instanceOf(yield* Effect.flip(run(write, { ...input, a: Number.NaN })), Schema.SchemaError)
       assert.lengthOf(runs, 0)
     }).pipe(Effect.provide(services())),
+  )
+})
+
+describe("two processes on one store", () => {
+  /** A stage that takes as long as `latch` is closed, and how often it began. */
+  const slowStage = (latch: Latch.Latch) => {
+    const counts = { begun: 0 }
+    const slow = stage({
+      name: "slow",
+      version: 1,
+      module: "file:///slow.ts",
+      input: Schema.Int,
+      output: Schema.Int,
+      usesEngine: false,
+      run: Effect.fn(function* (n) {
+        counts.begun++
+        yield* latch.await
+        return n + 1
+      }),
+    })
+    return { slow, counts }
+  }
+  const runOn = <Input, Output, E, R>(stage: Stage<Input, Output, E, R>, input: Input) =>
+    Effect.flatMap(StageRunner, ({ run }) => run(stage, input, "slow")).pipe(Effect.provide(runner()))
+
+  it.live("compute a key once; the other waits and uses it", () =>
+    Effect.gen(function* () {
+      const latch = yield* Latch.make()
+      const { slow, counts } = slowStage(latch)
+      const both = yield* Effect.forkChild(
+        Effect.all([runOn(slow, 1), runOn(slow, 1)], { concurrency: "unbounded" }),
+      )
+      yield* Effect.sleep(500)
+      yield* latch.open
+      const results = yield* Fiber.join(both)
+      assert.deepStrictEqual(
+        results.map(({ output }) => output),
+        [2, 2],
+      )
+      assert.deepStrictEqual(results.map(({ cached }) => cached).sort(), [false, true])
+      assert.strictEqual(counts.begun, 1)
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.live("do not wait for each other's other keys", () =>
+    Effect.gen(function* () {
+      const latch = yield* Latch.make()
+      const { slow, counts } = slowStage(latch)
+      const waiting = yield* Effect.forkChild(runOn(slow, 1))
+      while (counts.begun === 0) yield* Effect.sleep(5)
+      const { write } = textStage()
+      assert.isFalse((yield* runOn(write, input)).cached)
+      yield* latch.open
+      yield* Fiber.join(waiting)
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.live("go on where the other was interrupted", () =>
+    Effect.gen(function* () {
+      const latch = yield* Latch.make()
+      const { slow, counts } = slowStage(latch)
+      const first = yield* Effect.forkChild(runOn(slow, 1))
+      while (counts.begun === 0) yield* Effect.sleep(5)
+      const second = yield* Effect.forkChild(runOn(slow, 1))
+      yield* Effect.sleep(300)
+      assert.strictEqual(counts.begun, 1)
+      yield* Fiber.interrupt(first)
+      yield* latch.open
+      assert.isFalse((yield* Fiber.join(second)).cached)
+      assert.strictEqual(counts.begun, 2)
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.live("tell in their journals who computed and who found", () =>
+    Effect.gen(function* () {
+      const { write } = textStage()
+      for (const _ of [1, 2]) yield* runOn(write, input)
+      const runs = yield* pastRuns
+      assert.deepStrictEqual(
+        runs.map(({ events }) => events.map(({ _tag }) => _tag)),
+        [
+          ["Started", "Computed", "Ended"],
+          ["Started", "Found", "Ended"],
+        ],
+      )
+    }).pipe(Effect.provide(temporaryStore())),
   )
 })
 

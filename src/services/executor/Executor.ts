@@ -13,7 +13,7 @@ import type { TensorEngine } from "../TensorEngine.ts"
 import { type Computed, computeStage } from "./computeStage.ts"
 import { makePool } from "./pool.ts"
 import type { Reply } from "./protocol.ts"
-import type { Thread } from "./thread.ts"
+import { type Thread, ThreadEnded } from "./thread.ts"
 
 /** A stage failed on a worker thread; `tag` and `message` are those of its own error. */
 export class StageFailure extends Schema.TaggedError<StageFailure>()("StageFailure", {
@@ -23,12 +23,14 @@ export class StageFailure extends Schema.TaggedError<StageFailure>()("StageFailu
   message: Schema.String,
 }) {}
 
-/** What names a computation, outside of stage and input. */
-export interface Task {
+/** What belongs to a computation beside stage and input. */
+export interface Task<E = never> {
   /** Names the stage's cursor. */
   readonly cursorKey: string
   /** What progress calls it. */
   readonly label: string
+  /** Comes first when it is its turn; a failure calls the computation off. */
+  readonly begin: Effect.Effect<void, E>
 }
 
 /** The encoded output that a worker replies, or its failure. A defect there is a defect here. */
@@ -51,13 +53,13 @@ export class Executor extends Context.Service<
   Executor,
   {
     /** Computes a stage once it is its turn, and shows it as running from then on. Turns go in the order of asking. */
-    readonly compute: <Input, Output, E, R>(
+    readonly compute: <Input, Output, E, R, CalledOff>(
       stage: Stage<Input, Output, E, R>,
       input: Input,
-      task: Task,
+      task: Task<CalledOff>,
     ) => Effect.Effect<
       Computed<Output>,
-      E | StoreError | StageFailure | FingerprintError | Schema.SchemaError,
+      E | CalledOff | StoreError | StageFailure | FingerprintError | Schema.SchemaError,
       R
     >
   }
@@ -70,10 +72,10 @@ export class Executor extends Context.Service<
       const progress = yield* Progress
       const turn = yield* Semaphore.make(1)
       return Executor.of({
-        compute: (stage, input, { cursorKey, label }) =>
+        compute: (stage, input, { cursorKey, label, begin }) =>
           computeStage(stage, input, cursorKey).pipe(
             Effect.provideService(ArtifactStore, store),
-            (computation) => turn.withPermit(progress.running(label, computation)),
+            (computation) => turn.withPermit(Effect.andThen(begin, progress.running(label, computation))),
           ),
       })
     }),
@@ -98,7 +100,7 @@ export class Executor extends Context.Service<
         const { root } = yield* ArtifactStore
         const { withThread } = yield* makePool(count, { store: root, engineThreads })
         return Executor.of({
-          compute: Effect.fn("Executor.compute")(function* (stage, input, { cursorKey, label }) {
+          compute: Effect.fn("Executor.compute")(function* (stage, input, { cursorKey, label, begin }) {
             const { name, module } = stage
             const request = Effect.fnUntraced(function* (thread: Thread) {
               const code = digestOf(yield* stageCode(stage))
@@ -107,10 +109,10 @@ export class Executor extends Context.Service<
               return yield* interpret(reply, name, label)
             })
             const { output, seconds } = yield* withThread((thread) =>
-              progress.running(label, request(thread)),
+              Effect.andThen(begin, progress.running(label, request(thread))),
             ).pipe(
               Effect.provideContext(services),
-              Effect.catchTag("ThreadEnded", ({ _tag: tag, message }) =>
+              Effect.catchIf(Schema.is(ThreadEnded), ({ _tag: tag, message }) =>
                 Effect.fail(
                   new StageFailure({
                     stage: name,

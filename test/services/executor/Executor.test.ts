@@ -52,7 +52,7 @@ const compute = <Input, Output, E, R>(
   label = stage.name,
 ) =>
   Effect.flatMap(Executor, (executor) =>
-    executor.compute(stage, input, { cursorKey: "ab".repeat(32), label }),
+    executor.compute(stage, input, { cursorKey: "ab".repeat(32), label, begin: Effect.void }),
   )
 
 /** Counts worker threads from now on. */

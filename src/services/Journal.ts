@@ -1,0 +1,129 @@
+/**
+ * What each run on a store did, one line of JSON after another: who, when, which key, found or computed, what failed.
+ *
+ *     runs/<start>-<pid>.ndjson
+ *
+ * It is a history, and what garbage collection takes for wanted. A run that is killed leaves its last line torn, or none;
+ * readers pass over what they cannot read.
+ */
+import { hostname } from "node:os"
+import {
+  Context,
+  DateTime,
+  Effect,
+  Exit,
+  FileSystem,
+  Layer,
+  Option,
+  Path,
+  Schema,
+  Scope,
+  Semaphore,
+} from "effect"
+import { ArtifactStore, StoreFailure } from "./ArtifactStore.ts"
+import { makeDirectories } from "./store/files.ts"
+
+const at = Schema.String
+const computation = { at, label: Schema.String, stage: Schema.String, key: Schema.String }
+
+export const RunEvent = Schema.Union([
+  Schema.TaggedStruct("Started", { at, command: Schema.String, pid: Schema.Int, host: Schema.String }),
+  /** Was stored. */
+  Schema.TaggedStruct("Found", computation),
+  Schema.TaggedStruct("Computed", {
+    ...computation,
+    seconds: Schema.Finite,
+    /** Of the artifacts that the output names. */
+    bytes: Schema.Int,
+  }),
+  Schema.TaggedStruct("Failed", { ...computation, because: Schema.String }),
+  Schema.TaggedStruct("Ended", { at, outcome: Schema.Literals(["done", "failed", "interrupted"]) }),
+])
+export type RunEvent = typeof RunEvent.Type
+
+/** An event without its time, which the journal adds. */
+type Untimed = RunEvent extends infer Event ? (Event extends RunEvent ? Omit<Event, "at"> : never) : never
+
+const RunLine = Schema.fromJsonString(RunEvent)
+
+const failed = (operation: string, path: string) =>
+  Effect.mapError((cause: unknown) => new StoreFailure({ operation, path, cause }))
+
+export class Journal extends Context.Service<
+  Journal,
+  {
+    readonly append: (event: Untimed) => Effect.Effect<void, StoreFailure>
+  }
+>()("grokscope/services/Journal") {
+  /** The journal of this process, begun with its first event. */
+  static readonly layer = (command: string) =>
+    Layer.effect(
+      Journal,
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* Path.Path
+        const { root } = yield* ArtifactStore
+        const services = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+        const scope = yield* Effect.scope
+        const directory = path.join(root, "runs")
+        const turn = yield* Semaphore.make(1)
+
+        const write = Effect.fnUntraced(function* (file: FileSystem.File, event: Untimed) {
+          const timed = { at: DateTime.formatIso(yield* DateTime.now), ...event }
+          yield* file.writeAll(new TextEncoder().encode(`${JSON.stringify(timed)}\n`))
+        })
+        const opened = yield* Effect.cached(
+          Effect.gen(function* () {
+            yield* makeDirectories(directory).pipe(Effect.provideContext(services))
+            const start = DateTime.formatIso(yield* DateTime.now).replaceAll(/[^0-9TZ]/g, "")
+            const file = yield* fs.open(path.join(directory, `${start}-${process.pid}.ndjson`), { flag: "a" })
+            yield* write(file, { _tag: "Started", command, pid: process.pid, host: hostname() })
+            yield* Effect.addFinalizer((exit) => {
+              const outcome = Exit.isSuccess(exit)
+                ? "done"
+                : Exit.hasInterrupts(exit)
+                  ? "interrupted"
+                  : "failed"
+              return Effect.ignore(write(file, { _tag: "Ended", outcome }))
+            })
+            return file
+          }).pipe(Scope.provide(scope)),
+        )
+        return Journal.of({
+          append: (event) =>
+            turn
+              .withPermit(Effect.flatMap(opened, (file) => write(file, event)))
+              .pipe(failed("write", directory)),
+        })
+      }),
+    )
+}
+
+/** A run as its journal tells it, events in order. */
+export interface PastRun {
+  readonly file: string
+  readonly events: ReadonlyArray<RunEvent>
+}
+
+/** All runs of a store, oldest first. */
+export const pastRuns = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { root } = yield* ArtifactStore
+  const directory = path.join(root, "runs")
+  const names = yield* fs.readDirectory(directory).pipe(
+    Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed([])),
+    failed("list", directory),
+  )
+  const journals = names.filter((name) => name.endsWith(".ndjson")).sort()
+  return yield* Effect.forEach(journals, (name) => {
+    const file = path.join(directory, name)
+    return fs.readFileString(file).pipe(
+      failed("read", file),
+      Effect.map((text): PastRun => {
+        const events = text.split("\n").map((line) => Schema.decodeUnknownOption(RunLine)(line))
+        return { file, events: events.flatMap(Option.toArray) }
+      }),
+    )
+  })
+})
