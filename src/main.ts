@@ -10,12 +10,13 @@ import { reproduceAll } from "./commands/reproduceAll.ts"
 import { run } from "./commands/run.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
+import { verify } from "./commands/verify.ts"
 
 const pipeline = Command.make("pipeline").pipe(
   Command.withDescription(
     "grokscope: do gradients, rather than updates, show where a network grows its features?",
   ),
-  Command.withSubcommands([list, run, reproduceAll, status, show, exportTwin]),
+  Command.withSubcommands([list, run, reproduceAll, status, show, verify, exportTwin]),
 )
 
 const invalidInvocation = CliOutput.layerPresenter({

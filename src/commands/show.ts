@@ -5,7 +5,7 @@ import { stageNames } from "../pipelines/registry.ts"
 import type { ArtifactRef } from "../services/Artifact.ts"
 import { ArtifactStore, type StageRecord } from "../services/ArtifactStore.ts"
 import { getJson, getTable, getTensors } from "../services/artifacts.ts"
-import { referencesOf } from "../services/StageRunner.ts"
+import { referencesOf } from "../services/references.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { json, store, storeLayer } from "./options.ts"
 

@@ -5,7 +5,7 @@
 import { Effect, Schema } from "effect"
 import { bootstrapInterval, geometricMean, holm, signTest } from "../numerics/inference.ts"
 import { mean } from "../numerics/statistics.ts"
-import { referencesOf } from "../services/StageRunner.ts"
+import { referencesOf } from "../services/references.ts"
 import { sources } from "./derive.ts"
 import { closure, type Node, type Resolve } from "./Node.ts"
 import { type Judgement, type Measured, Published, Verdict } from "./verdicts.ts"

@@ -9,7 +9,7 @@
  * A record never names bytes that are not on disk. Readers verify digests: those of blobs, and those that records and
  * entries carry of themselves. Knows no stage.
  */
-import { Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Schema } from "effect"
+import { Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Result, Schema } from "effect"
 import { ArtifactRef, type Format } from "./Artifact.ts"
 import { sha256 } from "./store/canonical.ts"
 import { commitFile, makeDirectories, moveFile } from "./store/files.ts"
@@ -65,12 +65,19 @@ export const StageRecord = Schema.Struct({
 })
 export type StageRecord = typeof StageRecord.Type
 
+/** What names a record or a cursor. */
+export interface StoreName {
+  readonly stage: string
+  readonly key: string
+}
+
 /** Entry of a cursor as it is written: `entry`, and where it belongs. */
 const CursorEntry = Schema.Struct({ cursor: Schema.String, position: Schema.Int, entry: Schema.Unknown })
-type CursorEntry = typeof CursorEntry.Type
 
 /** A file is there, and bad. */
 class Bad extends Schema.TaggedError<Bad>()("Bad", { because: Schema.String }) {}
+
+const decodeRef = Schema.decodeUnknownOption(ArtifactRef)
 
 const entryName = (position: number): string => `${String(position).padStart(8, "0")}.json`
 
@@ -90,15 +97,21 @@ export class ArtifactStore extends Context.Service<
     readonly has: (ref: ArtifactRef) => Effect.Effect<boolean, StoreFailure>
     /** Deletes a blob that nothing refers to any more. */
     readonly drop: (ref: ArtifactRef) => Effect.Effect<void, StoreFailure>
-    /** Blobs whose digest starts with `prefix`. */
+    /** Blobs whose digest starts with `prefix`, by name and size alone; all of them for an empty one. */
     readonly find: (prefix: string) => Effect.Effect<ReadonlyArray<ArtifactRef>, StoreFailure>
     /** The record of a key; none where there is none. */
     readonly record: (stage: string, key: string) => Effect.Effect<Option.Option<StageRecord>, StoreError>
     readonly commitRecord: (record: StageRecord) => Effect.Effect<void, StoreFailure>
     /** All records of the store but damaged ones. */
     readonly records: Effect.Effect<ReadonlyArray<StageRecord>, StoreFailure>
+    /** Stage and key of each record file, whether it can be read or not. */
+    readonly recordNames: Effect.Effect<ReadonlyArray<StoreName>, StoreFailure>
+    /** Stage and key of each cursor. */
+    readonly cursorNames: Effect.Effect<ReadonlyArray<StoreName>, StoreFailure>
     /** The entries of a cursor, in order, up to a damaged one; that is moved to quarantine. */
     readonly cursor: (stage: string, key: string) => Effect.Effect<ReadonlyArray<unknown>, StoreFailure>
+    /** Reads every entry of a cursor, and fails at the first damaged one. */
+    readonly checkCursor: (stage: string, key: string) => Effect.Effect<void, StoreError>
     /** Writes entry `position` of a cursor. */
     readonly advance: (
       stage: string,
@@ -204,6 +217,32 @@ export class ArtifactStore extends Context.Service<
             (record) => record.stage === stage && record.key === key,
           )
 
+        const cursorPath = (stage: string, key: string) => path.join(root, "cursors", stage, key)
+        const readEntry = (stage: string, key: string, file: string) => {
+          const target = path.join(cursorPath(stage, key), file)
+          return readDocument(
+            target,
+            CursorEntry,
+            ({ cursor, position }) => cursor === key && file === entryName(position),
+          ).pipe(
+            Effect.map(Option.map(({ entry }) => entry)),
+            quarantined(`entry ${file} of cursor ${key.slice(0, 12)} of ${stage}`, target),
+          )
+        }
+
+        /** What is named by a directory for each stage, and one file or directory for each key. */
+        const namesBelow = (kind: "records" | "cursors") =>
+          Effect.gen(function* () {
+            const stages = yield* list(path.join(root, kind))
+            const names = yield* Effect.forEach(stages, (stage) =>
+              Effect.map(list(path.join(root, kind, stage)), (files) =>
+                files.map((file): StoreName => ({ stage, key: path.basename(file, ".json") })),
+              ),
+            )
+            return names.flat()
+          })
+        const recordNames = namesBelow("records")
+
         return ArtifactStore.of({
           root,
           pathOf: objectPath,
@@ -234,20 +273,20 @@ export class ArtifactStore extends Context.Service<
           }),
           drop: (ref) => fs.remove(objectPath(ref), { force: true }).pipe(attempt("delete", objectPath(ref))),
           find: Effect.fn("ArtifactStore.find")(function* (prefix) {
-            const directory = path.join(root, "objects", prefix.slice(0, 2))
-            const names = yield* list(directory)
-            const found = names.flatMap((name) => {
-              const [digest, format] = name.split(".")
-              return digest.startsWith(prefix) ? [{ digest, format, name }] : []
-            })
-            return yield* Effect.forEach(found, ({ digest, format, name }) =>
-              fs.stat(path.join(directory, name)).pipe(
-                Effect.flatMap(({ size }) =>
-                  Schema.decodeUnknownEffect(ArtifactRef)({ digest, format, bytes: Number(size) }),
-                ),
-                attempt("read", path.join(directory, name)),
-              ),
+            const directories = (yield* list(path.join(root, "objects")))
+              .filter((name) => name.startsWith(prefix.slice(0, 2)))
+              .map((name) => path.join(root, "objects", name))
+            const files = yield* Effect.forEach(directories, (directory) =>
+              Effect.map(list(directory), (names) => names.map((name) => path.join(directory, name))),
             )
+            const found = files.flat().filter((file) => path.basename(file).startsWith(prefix))
+            return yield* Effect.forEach(found, (file) => {
+              const [digest, format] = path.basename(file).split(".")
+              return fs.stat(file).pipe(
+                Effect.map(({ size }) => decodeRef({ digest, format, bytes: Number(size) })),
+                attempt("read", file),
+              )
+            }).pipe(Effect.map((refs) => refs.flatMap(Option.toArray)))
           }),
           record: (stage, key) =>
             quarantined(
@@ -256,39 +295,31 @@ export class ArtifactStore extends Context.Service<
             )(readRecord(stage, key)),
           commitRecord: (record) => writeDocument(recordPath(record.stage, record.key), record),
           records: Effect.gen(function* () {
-            const stages = yield* list(path.join(root, "records"))
-            const names = yield* Effect.forEach(stages, (stage) =>
-              Effect.map(list(path.join(root, "records", stage)), (files) =>
-                files.map((file) => ({ stage, key: path.basename(file, ".json") })),
-              ),
-            )
-            const records = yield* Effect.forEach(names.flat(), ({ stage, key }) =>
+            const records = yield* Effect.forEach(yield* recordNames, ({ stage, key }) =>
               Effect.catchTag(readRecord(stage, key), "Bad", () =>
                 Effect.succeed(Option.none<StageRecord>()),
               ),
             )
             return records.flatMap(Option.toArray)
           }),
+          recordNames,
+          cursorNames: namesBelow("cursors"),
           cursor: Effect.fn("ArtifactStore.cursor")(function* (stage, key) {
-            const directory = path.join(root, "cursors", stage, key)
             const entries: Array<unknown> = []
-            for (const file of yield* list(directory)) {
-              const target = path.join(directory, file)
-              const content = yield* readDocument(
-                target,
-                CursorEntry,
-                ({ cursor, position }) => cursor === key && file === entryName(position),
-              ).pipe(
-                quarantined(`entry ${file} of cursor ${key.slice(0, 12)} of ${stage}`, target),
-                Effect.catchTag("DamagedArtifact", () => Effect.succeed(Option.none<CursorEntry>())),
-              )
-              if (Option.isNone(content)) break
-              entries.push(content.value.entry)
+            for (const file of yield* list(cursorPath(stage, key))) {
+              const read = yield* Effect.result(readEntry(stage, key, file))
+              if (Result.isSuccess(read)) entries.push(...Option.toArray(read.success))
+              else if (read.failure instanceof DamagedArtifact) break
+              else return yield* read.failure
             }
             return entries
           }),
+          checkCursor: (stage, key) =>
+            Effect.flatMap(list(cursorPath(stage, key)), (files) =>
+              Effect.forEach(files, (file) => readEntry(stage, key, file), { discard: true }),
+            ),
           advance: (stage, key, position, entry) =>
-            writeDocument(path.join(root, "cursors", stage, key, entryName(position)), {
+            writeDocument(path.join(cursorPath(stage, key), entryName(position)), {
               cursor: key,
               position,
               entry,

@@ -3,14 +3,14 @@
  * Running again is resuming; there is no flag for it. One key, and one cursor, is computed once at a time, by this process or another. Knows no particular stage.
  */
 import { arch, cpus, platform } from "node:os"
-import { Context, DateTime, Effect, Latch, Layer, Option, Predicate, Schema, Scope, Semaphore } from "effect"
-import { ArtifactRef } from "./Artifact.ts"
+import { Context, DateTime, Effect, Latch, Layer, Option, Schema, Scope, Semaphore } from "effect"
 import { ArtifactStore, type DamagedArtifact, type StageRecord, type StoreError } from "./ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "./CodeFingerprint.ts"
 import { Executor, type StageFailure } from "./executor/Executor.ts"
 import { Journal } from "./Journal.ts"
 import { Leases } from "./Leases.ts"
 import { Progress } from "./Progress.ts"
+import { reachableFrom, referencesOf } from "./references.ts"
 import type { Stage } from "./Stage.ts"
 import { stageCode } from "./stageCode.ts"
 import { digestOf } from "./store/canonical.ts"
@@ -48,13 +48,6 @@ interface Computation {
   readonly key: string
   readonly preimage: unknown
   readonly cursorKey: string
-}
-
-/** Every artifact that encoded data refers to. */
-export const referencesOf = (value: unknown): ReadonlyArray<ArtifactRef> => {
-  if (Schema.is(ArtifactRef)(value)) return [value]
-  if (Array.isArray(value)) return value.flatMap(referencesOf)
-  return Predicate.isObject(value) ? Object.values(value).flatMap(referencesOf) : []
 }
 
 export class StageRunner extends Context.Service<
@@ -99,18 +92,15 @@ export class StageRunner extends Context.Service<
 
         const warn = ({ message }: DamagedArtifact) => progress.say(`warning: ${message}`)
 
-        /** Whether every artifact that encoded data names is there, and every one that its JSON artifacts name. */
-        const isWhole = (value: unknown): Effect.Effect<boolean, StoreError> =>
+        /** Whether every artifact that encoded data leads to is there. */
+        const isWhole = (value: unknown) =>
           Effect.gen(function* () {
-            for (const ref of referencesOf(value)) {
-              if (!(yield* store.has(ref))) return false
-              if (ref.format !== "json") continue
-              const text = yield* Effect.map(store.get(ref), (bytes) => new TextDecoder().decode(bytes))
-              const named = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))(text)
-              if (Option.isSome(named) && !(yield* isWhole(named.value))) return false
-            }
+            for (const ref of yield* reachableFrom(value)) if (!(yield* store.has(ref))) return false
             return true
-          }).pipe(Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), false)))
+          }).pipe(
+            Effect.provideService(ArtifactStore, store),
+            Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), false)),
+          )
 
         /** The stored output under a key, if everything that it leads to is there. */
         const lookup = Effect.fnUntraced(function* <Input, Output, E, R>(
