@@ -1,8 +1,9 @@
 /** `verify`: whether everything in a store is what its name says. */
-import { Console, Effect, Layer, Schema } from "effect"
+import { Console, Effect, FileSystem, Layer, Schema } from "effect"
 import { Command } from "effect/cli"
 import { Progress } from "../services/Progress.ts"
 import { verify as verifyStore } from "../services/verify.ts"
+import { BadInput } from "./BadInput.ts"
 import { json, store, storeLayer } from "./options.ts"
 
 /** Something in the store is bad. */
@@ -18,6 +19,10 @@ class StoreDamaged extends Schema.TaggedError<StoreDamaged>()("StoreDamaged", {
 export const verify = Command.make("verify", { store, json }, (options) =>
   Effect.gen(function* () {
     const progress = yield* Progress
+    const fs = yield* FileSystem.FileSystem
+    if (!(yield* fs.exists(options.store))) {
+      return yield* new BadInput({ message: `--store ${options.store}: there is no store` })
+    }
     const found = yield* progress.running("verify", verifyStore)
     const { blobs, bytes, records, cursors, damages } = found
     const megabytes = Math.round(bytes / 1e6)

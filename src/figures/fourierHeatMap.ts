@@ -1,5 +1,6 @@
 /** How much of each centroid component a single frequency explains, family by family. */
 import * as Plot from "@observablehq/plot"
+import { linearTicks } from "./scales.ts"
 import { type Panel, renderSvg } from "./svg.ts"
 import { textWidth } from "./text.ts"
 import { fontSize, neutral, page } from "./theme.ts"
@@ -24,10 +25,14 @@ const cellHeight = 13
 const gap = 14
 const scaleSteps = 64
 
-/** From white to dark blue: lightness falls all the way, so it reads in greyscale. */
-const colour = { type: "linear", scheme: "blues", domain: [0, 1] } as const
+/** Ends of the colour scale: the first that holds every value. */
+const tops = [0.1, 0.2, 0.5, 1]
 
 export const fourierHeatMap = (data: FourierHeatMap): string => {
+  const highest = Math.max(0, ...data.rows.flatMap(({ fit }) => fit.filter(Number.isFinite)))
+  const most = tops.find((end) => highest <= end) ?? 1
+  /** From white to dark blue: lightness falls all the way, so it reads in greyscale. */
+  const colour = { type: "linear", scheme: "blues", domain: [0, most] } as const
   const families = [...Map.groupBy(data.rows, ({ family }) => family)]
   const count = Math.max(...data.rows.map(({ fit }) => fit.length))
   const frequencies = Array.from({ length: count }, (_, i) => i + 1)
@@ -91,27 +96,27 @@ export const fourierHeatMap = (data: FourierHeatMap): string => {
     top += height
     return panel
   })
-  const steps = Array.from({ length: scaleSteps }, (_, i) => i / scaleSteps)
+  const steps = Array.from({ length: scaleSteps }, (_, i) => (most * i) / scaleSteps)
   const scalePanel: Panel = {
     x: page.width - page.margin - 300,
     y: 0,
     width: 300,
     height: 40,
     margins: { top: 6, bottom: 22, left: 90, right: 14 },
-    xScale: { type: "linear", domain: [0, 1] },
+    xScale: { type: "linear", domain: [0, most] },
     yScale: { type: "linear", domain: [0, 1] },
     colour,
     marks: [
       Plot.rect(steps, {
         x1: (from: number) => from,
-        x2: (from: number) => from + 1 / scaleSteps,
+        x2: (from: number) => from + most / scaleSteps,
         y1: 0,
         y2: 1,
-        fill: (from: number) => from + 0.5 / scaleSteps,
+        fill: (from: number) => from + (0.5 * most) / scaleSteps,
         insetRight: -0.5,
       }),
       Plot.frame({ stroke: neutral.axis, strokeWidth: 0.8 }),
-      Plot.axisX([0, 0.25, 0.5, 0.75, 1], { tickSize: 3, tickFormat: String, label: null }),
+      Plot.axisX(linearTicks([0, most], 4), { tickSize: 3, tickFormat: String, label: null }),
       Plot.text(["R²"], { frameAnchor: "left", textAnchor: "end", dx: -8, fontWeight: 600 }),
     ],
   }

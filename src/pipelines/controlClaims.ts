@@ -1,8 +1,6 @@
 /** The question that would settle it, controls without grokking, and other definitions: ours, not the paper's. */
 import { Effect } from "effect"
-import { mean } from "../numerics/statistics.ts"
 import { getTable } from "../services/artifacts.ts"
-import { numbers } from "../services/formats/parquet.ts"
 import type { Coupling } from "../stages/measureCoupling.ts"
 import { type Claim, type Quantity, RATIO } from "./Claim.ts"
 import { map, ratio, read } from "./derive.ts"
@@ -15,6 +13,7 @@ import {
   type Kind,
   type Points,
   peak,
+  peakOfMeans,
   quantity,
   review,
   sizes,
@@ -110,16 +109,8 @@ const withoutGrokking = ({ nonGrokking, shuffled }: Paper): ReadonlyArray<Claim>
     }
   })
 
-/** Peak of the mean of R₁…R_k, from a measurement of at least k directions. */
 const peakOfRank = (coupling: Node<Coupling>, k: number): Node<number | null> =>
-  read(coupling, ({ series }) =>
-    Effect.map(getTable(series), (rows) => {
-      const columns = Array.from({ length: k }, (_, i) => Array.from(numbers(rows, `R${i + 1}`)))
-      const means = columns[0].map((_, point) => mean(columns.map((column) => column[point])))
-      const known = means.filter(Number.isFinite)
-      return known.length === 0 ? null : Math.max(...known)
-    }),
-  )
+  read(coupling, ({ series }) => Effect.map(getTable(series), (rows) => peakOfMeans(rows, k)))
 
 const definitionClaims = ({ sensitivities, config }: Paper): ReadonlyArray<Claim> => {
   const logitSum = (kind: Kind) =>

@@ -1,4 +1,7 @@
 /** Numbers that claims are made of, as nodes. */
+import type { ColumnTable } from "arquero"
+import { mean } from "../numerics/statistics.ts"
+import { numbers } from "../services/formats/parquet.ts"
 import type { Coupling } from "../stages/measureCoupling.ts"
 import type { Quantity } from "./Claim.ts"
 import { map } from "./derive.ts"
@@ -44,6 +47,15 @@ export const couplingNode = (
 /** Peak of R̄ over the run. */
 export const peak = (coupling: Node<Coupling>, points: Points = "all"): Node<number | null> =>
   map(coupling, (measured) => measured[points].peak)
+
+/** Peak of the mean of R₁…R_k over a coupling's series, where all k are known; null where they nowhere are. */
+export const peakOfMeans = (series: ColumnTable, k: number, points: Points = "all"): number | null => {
+  const columns = Array.from({ length: k }, (_, i) => numbers(series, `R${i + 1}`))
+  const isFull = series.array("fullWindow")
+  const means = Array.from(columns[0], (_, point) => mean(columns.map((column) => column[point])))
+  const known = means.filter((value, point) => Number.isFinite(value) && (points === "all" || isFull[point]))
+  return known.length === 0 ? null : Math.max(...known)
+}
 
 /** Peak of R₁ over the run. */
 export const firstPeak = (coupling: Node<Coupling>, points: Points = "all"): Node<number | null> =>

@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import type { Node, Resolve } from "../pipelines/Node.ts"
 import type { Paper } from "../pipelines/paper.ts"
+import { peakOfMeans } from "../pipelines/quantities.ts"
 import type { Single } from "../pipelines/single.ts"
 import type { ArtifactRef } from "../services/Artifact.ts"
 import { getTable } from "../services/artifacts.ts"
@@ -232,31 +233,20 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
     sensitivities.flatMap(({ seed, ranked }) => [{ seed, node: ranked.gradient }]),
     ({ seed, node }) =>
       from(resolve, node, ({ series }) =>
-        Effect.map(getTable(series), (table) => {
-          const points = table.objects() as ReadonlyArray<Readonly<Record<string, unknown>>>
-          return paper.config.sensitivity.ranks.map((k) => {
-            const peakOver = (keep: (point: Readonly<Record<string, unknown>>) => boolean) => {
-              const means = points.filter(keep).flatMap((point) => {
-                const ratios = Array.from({ length: k }, (_, i) => point[`R${i + 1}`])
-                const known = ratios.filter((ratio): ratio is number => typeof ratio === "number")
-                return known.length < k ? [] : [known.reduce((sum, ratio) => sum + ratio, 0) / k]
-              })
-              return means.length === 0 ? null : Math.max(...means)
-            }
-            return {
-              setting: "rank",
-              value: String(k),
-              rows: "gradient",
-              seed,
-              windowRows: svd.window,
-              directions: k,
-              peakMeanR: peakOver(() => true),
-              peakMeanRFullWindows: peakOver(({ fullWindow }) => fullWindow === true),
-              peakR1: null,
-              peakR1FullWindows: null,
-            }
-          })
-        }),
+        Effect.map(getTable(series), (table) =>
+          paper.config.sensitivity.ranks.map((k) => ({
+            setting: "rank",
+            value: String(k),
+            rows: "gradient",
+            seed,
+            windowRows: svd.window,
+            directions: k,
+            peakMeanR: peakOfMeans(table, k),
+            peakMeanRFullWindows: peakOfMeans(table, k, "fullWindows"),
+            peakR1: null,
+            peakR1FullWindows: null,
+          })),
+        ),
       ),
   )
 

@@ -4,6 +4,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { SingleResult } from "../../src/commands/results.ts"
+import { Status } from "../../src/commands/status.ts"
 import { labels, settings, tiny } from "../pipelines/tiny.ts"
 import { temporaryDirectory } from "../services/store/temporary.ts"
 import { cli, lines } from "./process.ts"
@@ -31,6 +32,7 @@ const refusals: ReadonlyArray<
   ["an unknown subcommand", ["rnu", "single"], ["rnu", "run"]],
   ["an unknown pipeline", ["run", "singel", "--store", "SANDBOX/new"], ["singel", "did you mean single?"]],
   ["no pipeline", ["run"], ["pipeline"]],
+  ["to verify a store that is not there", ["verify", "--store", "SANDBOX/new"], ["--store", "new"]],
   ["the whole paper by `run`", ["run", "reproduce-all"], ["pnpm pipeline reproduce-all"]],
   ["no seeds", ["reproduce-all", "--seeds", "0"], ["--seeds", "0", "between 1 and 100"]],
   ["workers that are no number", ["reproduce-all", "--workers", "many"], ["--workers", "many"]],
@@ -107,6 +109,13 @@ const afterIntroduction = (stderr: string): ReadonlyArray<string> => {
   assert.include(introduction, "Ctrl-C")
   return progress
 }
+
+/** What `status` says of a store. */
+const statusOf = Effect.fnUntraced(function* (store: string) {
+  const { code, stdout } = yield* cli(["status", "--store", store, "--json"])
+  assert.strictEqual(code, 0)
+  return Schema.decodeUnknownSync(Schema.fromJsonString(Status))(stdout)
+})
 
 describe("the command refuses", () => {
   it.live.each(refusals)("%s: one line, exit code 2, nothing done", ([, args, says]) =>
@@ -232,6 +241,22 @@ describe("run", () => {
           assert.strictEqual(code, 0)
           assert.include(stdout, prefix)
         }
+
+        const verified = yield* cli(["verify", "--store", store])
+        assert.strictEqual(verified.code, 0)
+        assert.match(verified.stdout, /^\d+ artifacts .+: all are what they should be\n$/)
+
+        const { working, runs } = yield* statusOf(store)
+        assert.deepStrictEqual(working, [])
+        assert.deepStrictEqual(
+          runs.map(({ outcome, computed, found }) => ({ outcome, computed, found })),
+          [
+            { outcome: "done", computed: 0, found: labels.length },
+            { outcome: "done", computed: 0, found: labels.length },
+            { outcome: "done", computed: labels.length, found: 0 },
+          ],
+        )
+        assert.include(runs[0].command, "run single --scale smoke --set seed=42")
       }).pipe(Effect.provide(NodeServices.layer)),
   )
 
@@ -256,6 +281,13 @@ describe("run", () => {
       const [message, ...others] = lines(stderr).filter((line) => line.startsWith("error: "))
       assert.include(message, "train.learningRate")
       assert.deepStrictEqual(others, [])
+
+      const [run] = (yield* statusOf(store)).runs
+      assert.strictEqual(run.outcome, "failed")
+      assert.strictEqual(run.computed, 1)
+      assert.lengthOf(run.failed, 1)
+      assert.strictEqual(run.failed[0].label, "train")
+      assert.include(run.failed[0].because, "train.learningRate")
     }).pipe(Effect.provide(NodeServices.layer)),
   )
 })
