@@ -3,6 +3,7 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import packageJson from "../package.json" with { type: "json" }
+import { accept } from "./commands/accept.ts"
 import { exportTwin } from "./commands/exportTwin.ts"
 import { list } from "./commands/list.ts"
 import { oneLine } from "./commands/oneLine.ts"
@@ -16,7 +17,7 @@ const pipeline = Command.make("pipeline").pipe(
   Command.withDescription(
     "grokscope: do gradients, rather than updates, show where a network grows its features?",
   ),
-  Command.withSubcommands([list, run, reproduceAll, status, show, verify, exportTwin]),
+  Command.withSubcommands([list, run, reproduceAll, status, show, verify, accept, exportTwin]),
 )
 
 const invalidInvocation = CliOutput.layerPresenter({

@@ -41,8 +41,12 @@ const namesOf = (output: unknown): ReadonlyMap<string, string> =>
 const describeRecord = Effect.fnUntraced(function* ({ key, output, provenance }: StageRecord) {
   const { pathOf } = yield* ArtifactStore
   const names = namesOf(output)
+  const { accepted } = provenance
   return [
     `${key.slice(0, 12)}  ${provenance.committedAt}  ${provenance.seconds.toFixed(1)} s${provenance.note === undefined ? "" : `  ${provenance.note}`}`,
+    ...(accepted === undefined
+      ? []
+      : [`  computed by other code (${accepted.from.slice(0, 12)}), accepted because ${accepted.because}`]),
     ...referencesOf(output).map((ref) => `  ${(names.get(ref.digest) ?? "").padEnd(12)}${pathOf(ref)}`),
   ].join("\n")
 })

@@ -1,4 +1,15 @@
 /** All pipelines by name. */
+import type { StageCode } from "../services/stageCode.ts"
+import { captureGradients } from "../stages/captureGradients.ts"
+import { compareDirections } from "../stages/compareDirections.ts"
+import { generateData } from "../stages/generateData.ts"
+import { intervene } from "../stages/intervene.ts"
+import { measureCoupling } from "../stages/measureCoupling.ts"
+import { measureNull } from "../stages/measureNull.ts"
+import { measurePerExample } from "../stages/measurePerExample.ts"
+import { readFeatures } from "../stages/readFeatures.ts"
+import { rollingSvd } from "../stages/rollingSvd.ts"
+import { train } from "../stages/train.ts"
 import { upstreamOf } from "./Claim.ts"
 import { claims } from "./claims.ts"
 import { isStage } from "./derive.ts"
@@ -33,7 +44,19 @@ export const pipelines: ReadonlyArray<Pipeline> = [
   },
 ]
 
-/** The names of all stages. */
-export const stageNames = (): ReadonlyArray<string> => [
-  ...new Set(pipelines.flatMap(({ nodes }) => nodes().map(({ stage }) => stage))),
+/** All stages that pipelines are made of, in the order of the paper's method. */
+export const stages: ReadonlyArray<StageCode> = [
+  generateData,
+  train,
+  captureGradients,
+  rollingSvd,
+  measureNull,
+  measureCoupling,
+  measurePerExample,
+  compareDirections,
+  readFeatures,
+  intervene,
 ]
+
+/** The names of all stages. */
+export const stageNames = (): ReadonlyArray<string> => stages.map(({ name }) => name)

@@ -39,6 +39,8 @@ export const Manifest = Schema.Struct({
       seconds: Finite,
       committedAt: Schema.String,
       machine: Schema.String,
+      /** Why an output of other code was accepted. */
+      accepted: Schema.optionalKey(Schema.String),
     }),
   ),
 })
@@ -104,6 +106,7 @@ export const manifestOf = Effect.fn("manifestOf")(function* (evidence: string) {
       seconds: round(provenance.seconds, 2),
       committedAt: provenance.committedAt,
       machine: provenance.machine,
+      ...(provenance.accepted === undefined ? {} : { accepted: provenance.accepted.because }),
     })),
   }
   return manifest

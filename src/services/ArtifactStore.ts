@@ -61,6 +61,10 @@ export const StageRecord = Schema.Struct({
     node: Schema.String,
     /** What a reader must know before using it, such as that it comes from a smoke run. */
     note: Schema.optionalKey(Schema.String),
+    /** It was computed by other code, under the key `from`; a person said why that does not matter. */
+    accepted: Schema.optionalKey(
+      Schema.Struct({ from: Schema.String, because: Schema.String, at: Schema.String }),
+    ),
   }),
 })
 export type StageRecord = typeof StageRecord.Type

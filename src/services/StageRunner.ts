@@ -225,6 +225,12 @@ export class StageRunner extends Context.Service<
                 case "Cached": {
                   const { key, output, provenance } = decision
                   yield* progress.cached(label)
+                  const { accepted } = provenance
+                  if (accepted !== undefined) {
+                    yield* progress.say(
+                      `${label}: computed by other code, accepted because ${accepted.because}`,
+                    )
+                  }
                   if (!ran.has(key)) {
                     const named = { label, stage: stage.name, key }
                     ran.set(key, { ...named, cached: true, provenance })

@@ -4,17 +4,18 @@ import { CodeFingerprint } from "./CodeFingerprint.ts"
 import type { Stage } from "./Stage.ts"
 import { TensorEngine } from "./TensorEngine.ts"
 
+/** What of a stage its code is found by. */
+export type StageCode = Pick<
+  Stage<unknown, unknown, unknown, unknown>,
+  "name" | "version" | "module" | "usesEngine"
+>
+
 /** The codecs of artifacts: what they read and write is part of every stage's meaning. */
 const FORMATS = ["safetensors", "parquet"].map(
   (format) => new URL(`./formats/${format}.ts`, import.meta.url).href,
 )
 
-export const stageCode = Effect.fn("stageCode")(function* <Input, Output, E, R>({
-  name,
-  version,
-  module,
-  usesEngine,
-}: Stage<Input, Output, E, R>) {
+export const stageCode = Effect.fn("stageCode")(function* ({ name, version, module, usesEngine }: StageCode) {
   const fingerprint = yield* CodeFingerprint
   const engine = yield* TensorEngine
   return {

@@ -1,0 +1,9 @@
+import { assert, describe, it } from "@effect/vitest"
+import { pipelines, stageNames } from "../../src/pipelines/registry.ts"
+
+describe("the registry", () => {
+  it("has every stage of every pipeline, once, and no other", () => {
+    const used = new Set(pipelines.flatMap(({ nodes }) => nodes().map(({ stage }) => stage)))
+    assert.deepStrictEqual([...stageNames()].sort(), [...used].sort())
+  })
+})
