@@ -21,6 +21,9 @@ import { laboratory, runSingle, tiny } from "../pipelines/tiny.ts"
 const layout = makeLayout({ modulus: tiny.data.modulus, tasks: 1, ...tiny.model })
 const size = layout.attentionSize
 
+/** The name in quarantine of a blob. */
+const quarantinedAs = ({ digest, format }: ArtifactRef) => `objects.${digest.slice(0, 2)}.${digest}.${format}`
+
 type Run = Effect.Success<ReturnType<typeof runSingle>>
 
 const checkpointsOf = Effect.fn("checkpointsOf")(function* ({ run }: Run) {
@@ -357,7 +360,7 @@ describe("a damaged checkpoint", () => {
         const newest = yield* Schema.decodeUnknownEffect(Newest)((yield* cursor("train", key)).at(-1))
         flip(root, newest[what])
         const longer = yield* runDamaged(withSteps(60))
-        assert.include(readdirSync(join(root, "quarantine")), `${newest[what].digest}.safetensors`)
+        assert.include(readdirSync(join(root, "quarantine")), quarantinedAs(newest[what]))
         const fresh = yield* Effect.provide(runSingle(withSteps(60)), laboratory())
         assert.deepStrictEqual(longer.run, fresh.run)
       }).pipe(Effect.provide(laboratory())),
@@ -389,7 +392,7 @@ describe("a damaged checkpoint", () => {
           const { computed, cached, ...actual } = yield* runDamaged(changed)
           assert.deepStrictEqual(actual, expected, name)
           assert.include(computed, name)
-          assert.include(readdirSync(join(root, "quarantine")), `${ref.digest}.${ref.format}`)
+          assert.include(readdirSync(join(root, "quarantine")), quarantinedAs(ref))
           assert.isAbove(cached.length, 0)
         }
       }
