@@ -84,7 +84,7 @@ export class Journal extends Context.Service<
                 : Exit.hasInterrupts(exit)
                   ? "interrupted"
                   : "failed"
-              return Effect.ignore(write(file, { _tag: "Ended", outcome }))
+              return Effect.ignore(turn.withPermit(write(file, { _tag: "Ended", outcome })))
             })
             return file
           }).pipe(Scope.provide(scope)),

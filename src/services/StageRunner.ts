@@ -178,15 +178,16 @@ export class StageRunner extends Context.Service<
               return yield* new Elsewhere()
           }).pipe(Scope.provide(scope))
           const named = { label, stage: stage.name, key }
-          const { output, seconds } = yield* executor
-            .compute(stage, input, { cursorKey, label, begin })
-            .pipe(
-              Effect.tapError((error) =>
-                error instanceof Elsewhere
-                  ? Effect.void
-                  : append({ _tag: "Failed", ...named, because: describe(error) }),
-              ),
-            )
+          const { output, seconds } = yield* executor.compute(stage, input, { cursorKey, label, begin }).pipe(
+            Effect.tapError((error) =>
+              error instanceof Elsewhere
+                ? Effect.void
+                : // Whoever waits for the failure does not wait for the journal, which ends after this.
+                  Effect.forkDetach(append({ _tag: "Failed", ...named, because: describe(error) }), {
+                    startImmediately: true,
+                  }),
+            ),
+          )
           const provenance = {
             committedAt: DateTime.formatIso(yield* DateTime.now),
             seconds,
