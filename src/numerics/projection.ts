@@ -11,6 +11,7 @@
  * equal results. The component along direction k is exact to about 1e-15 (σ_1/σ_k)²; directions that
  * `numericalRank` (svd.ts) takes for rounding noise are left out.
  */
+import { dot } from "./gram.ts"
 import { quickNormalsInto, type Stream } from "./random.ts"
 import { numericalRank, type ThinSvd, thinSvdFromGram } from "./svd.ts"
 
@@ -99,19 +100,23 @@ export const rollingBasis = (
 }
 
 /**
- * Writes to `out` `[D]` the projection of g onto the span of `rank` Gaussian vectors, drawn afresh from
- * `source`: the same distribution of subspaces as the QR basis of a D x `rank` Gaussian (experiment.md §6).
+ * A function that writes to `out` `[D]` the projection of g onto the span of `rank` Gaussian vectors, drawn afresh from
+ * `source`: the same distribution of subspaces as the QR basis of a D x `rank` Gaussian (experiment.md §6). The drawn vectors
+ * take the same memory every time.
  */
-export const randomProjection = (g: Float32Array, source: Stream, rank: number, out: Float32Array): void => {
-  const draws = new Float32Array(rank * g.length)
-  quickNormalsInto(source, draws)
-  const rows = Array.from({ length: rank }, (_, r) => draws.subarray(r * g.length, (r + 1) * g.length))
+export const randomProjection = (rank: number, size: number) => {
+  const draws = new Float32Array(rank * size)
+  const rows = Array.from({ length: rank }, (_, r) => draws.subarray(r * size, (r + 1) * size))
   const gram = new Float64Array(rank * rank)
-  rows.forEach((row, r) => {
-    gram.set(rowProducts(rows, row), r * rank)
-  })
-  const svd = thinSvdFromGram(gram, rank)
-  combineRows(rows, coefficientsOf(svd, rowProducts(rows, g), numericalRank(svd)), out)
+  return (g: Float32Array, source: Stream, out: Float32Array): void => {
+    quickNormalsInto(source, draws)
+    for (const [r, row] of rows.entries()) {
+      for (let s = r; s < rank; s++) gram[r * rank + s] = gram[s * rank + r] = dot(row, rows[s])
+    }
+    const svd = thinSvdFromGram(gram, rank)
+    const products = Float64Array.from(rows, (row) => dot(row, g))
+    sumRows(rows, coefficientsOf(svd, products, numericalRank(svd)), out)
+  }
 }
 
 /** c `[n]` of the projection onto the first `rank` directions. */
@@ -155,22 +160,88 @@ const together = 4
 const clamped = (rows: ReadonlyArray<Float32Array>, i: number): Float32Array =>
   rows[Math.min(i, rows.length - 1)]
 
+/** Numbers from `start` to the end of its chunk. */
+const chunkAt = (length: number, start: number): number => Math.min(chunk, length - start)
+
 /** `row_i · g` for all rows. Each product is summed in the same order, whatever the other rows. */
 const rowProducts = (rows: ReadonlyArray<Float32Array>, g: Float32Array): Float64Array => {
-  const sums = new Float64Array(together * Math.ceil(rows.length / together))
+  const products = zeroProducts(rows)
   const part = new Float64Array(chunk)
   for (let start = 0; start < g.length; start += chunk) {
-    const count = Math.min(chunk, g.length - start)
+    const count = chunkAt(g.length, start)
     for (let i = 0; i < count; i++) part[i] = g[start + i]
-    for (let r = 0; r < rows.length; r += together) {
-      const r0 = rows[r]
-      const r1 = clamped(rows, r + 1)
-      const r2 = clamped(rows, r + 2)
-      const r3 = clamped(rows, r + 3)
-      addProducts(r0, r1, r2, r3, start, part, count, sums, r)
-    }
+    addChunkProducts(rows, start, part, count, products)
   }
-  return sums.slice(0, rows.length)
+  return products.slice(0, rows.length)
+}
+
+/** Writes `Σ_i c_i row_i`, zeros without rows, to `out`. */
+const sumRows = (rows: ReadonlyArray<Float32Array>, coefficients: Float64Array, out: Float32Array): void => {
+  const sums = new Float64Array(chunk)
+  for (let start = 0; start < out.length; start += chunk) {
+    const count = chunkAt(out.length, start)
+    sumChunk(rows, coefficients, start, count, sums)
+    for (let i = 0; i < count; i++) out[start + i] = sums[i]
+  }
+}
+
+/** Writes `Σ_i c_i row_i`, or `from` less that, to `out`; returns the products of `out` with the rows. */
+const combineRows = (
+  rows: ReadonlyArray<Float32Array>,
+  coefficients: Float64Array,
+  out: Float32Array,
+  from?: Float32Array,
+): Float64Array => {
+  const products = zeroProducts(rows)
+  const sums = new Float64Array(chunk)
+  for (let start = 0; start < out.length; start += chunk) {
+    const count = chunkAt(out.length, start)
+    sumChunk(rows, coefficients, start, count, sums)
+    if (from !== undefined) for (let i = 0; i < count; i++) sums[i] = from[start + i] - sums[i]
+    for (let i = 0; i < count; i++) sums[i] = out[start + i] = Math.fround(sums[i])
+    // The rows' parts are still in the cache.
+    addChunkProducts(rows, start, sums, count, products)
+  }
+  return products.slice(0, rows.length)
+}
+
+/** Room for the products with all rows, and with those that stand in for rows beyond the end. */
+const zeroProducts = (rows: ReadonlyArray<Float32Array>): Float64Array =>
+  new Float64Array(together * Math.ceil(rows.length / together))
+
+/** Adds to `products` those of the rows' numbers from `start` on with `part` [count]. */
+const addChunkProducts = (
+  rows: ReadonlyArray<Float32Array>,
+  start: number,
+  part: Float64Array,
+  count: number,
+  products: Float64Array,
+): void => {
+  for (let r = 0; r < rows.length; r += together) {
+    const r1 = clamped(rows, r + 1)
+    const r2 = clamped(rows, r + 2)
+    const r3 = clamped(rows, r + 3)
+    addProducts(rows[r], r1, r2, r3, start, part, count, products, r)
+  }
+}
+
+/** Writes `Σ_i c_i row_i` of the rows' numbers from `start` on to `sums` [count]. */
+const sumChunk = (
+  rows: ReadonlyArray<Float32Array>,
+  coefficients: Float64Array,
+  start: number,
+  count: number,
+  sums: Float64Array,
+): void => {
+  const weight = (r: number): number => (r < rows.length ? coefficients[r] : 0)
+  sums.fill(0)
+  for (let r = 0; r < rows.length; r += together) {
+    const r1 = clamped(rows, r + 1)
+    const r2 = clamped(rows, r + 2)
+    const r3 = clamped(rows, r + 3)
+    const [w0, w1, w2, w3] = [weight(r), weight(r + 1), weight(r + 2), weight(r + 3)]
+    addWeighted(rows[r], r1, r2, r3, w0, w1, w2, w3, start, count, sums)
+  }
 }
 
 const addProducts = (
@@ -181,7 +252,7 @@ const addProducts = (
   start: number,
   part: Float64Array,
   count: number,
-  sums: Float64Array,
+  products: Float64Array,
   at: number,
 ): void => {
   let s0 = 0
@@ -195,51 +266,27 @@ const addProducts = (
     s2 += r2[start + i] * value
     s3 += r3[start + i] * value
   }
-  sums[at] += s0
-  sums[at + 1] += s1
-  sums[at + 2] += s2
-  sums[at + 3] += s3
+  products[at] += s0
+  products[at + 1] += s1
+  products[at + 2] += s2
+  products[at + 3] += s3
 }
 
-/** Writes `Σ_i c_i row_i`, zeros without rows, or `from` less that; returns the products of `out` with the rows. */
-const combineRows = (
-  rows: ReadonlyArray<Float32Array>,
-  coefficients: Float64Array,
-  out: Float32Array,
-  from?: Float32Array,
-): Float64Array => {
-  const sums = new Float64Array(chunk)
-  const part = new Float64Array(chunk)
-  const products = new Float64Array(together * Math.ceil(rows.length / together))
-  const weight = (r: number): number => (r < rows.length ? coefficients[r] : 0)
-  for (let start = 0; start < out.length; start += chunk) {
-    const count = Math.min(chunk, out.length - start)
-    sums.fill(0)
-    for (let r = 0; r < rows.length; r += together) {
-      const r0 = rows[r]
-      const r1 = clamped(rows, r + 1)
-      const r2 = clamped(rows, r + 2)
-      const r3 = clamped(rows, r + 3)
-      const w0 = weight(r)
-      const w1 = weight(r + 1)
-      const w2 = weight(r + 2)
-      const w3 = weight(r + 3)
-      for (let i = 0; i < count; i++) {
-        const k = start + i
-        sums[i] += w0 * r0[k] + w1 * r1[k] + w2 * r2[k] + w3 * r3[k]
-      }
-    }
-    for (let i = 0; i < count; i++) {
-      out[start + i] = from === undefined ? sums[i] : from[start + i] - sums[i]
-      part[i] = out[start + i]
-    }
-    // The rows' parts are still in the cache.
-    for (let r = 0; r < rows.length; r += together) {
-      const r1 = clamped(rows, r + 1)
-      const r2 = clamped(rows, r + 2)
-      const r3 = clamped(rows, r + 3)
-      addProducts(rows[r], r1, r2, r3, start, part, count, products, r)
-    }
+const addWeighted = (
+  r0: Float32Array,
+  r1: Float32Array,
+  r2: Float32Array,
+  r3: Float32Array,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+  start: number,
+  count: number,
+  sums: Float64Array,
+): void => {
+  for (let i = 0; i < count; i++) {
+    const k = start + i
+    sums[i] += w0 * r0[k] + w1 * r1[k] + w2 * r2[k] + w3 * r3[k]
   }
-  return products.slice(0, rows.length)
 }

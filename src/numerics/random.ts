@@ -105,7 +105,7 @@ export const normalsInto = (from: Stream, out: Float32Array): void => {
 }
 
 /**
- * Fills `out` with normals in 65,536 levels, four from each block: fast, for random subspaces.
+ * Fills `out` with normals in 65,536 levels, four from each block: fast, for what is drawn at every step.
  *
  * Draws `4i … 4i + 3` are the 16-bit halves of block `i`, low half of word 0 first. The top bit of a half is
  * the sign, the other 15 bits index the quantiles Φ⁻¹((32768 + j + ½) / 65536), rounded to float32.

@@ -93,8 +93,11 @@ export class ArtifactStore extends Context.Service<
     readonly pathOf: (ref: ArtifactRef) => string
     /** Makes the store's directory and checks that files can be written in it. */
     readonly requireWritable: Effect.Effect<void, StoreFailure>
-    /** Stores a blob; equal bytes are stored once. */
-    readonly put: (format: Format, bytes: Uint8Array) => Effect.Effect<ArtifactRef, StoreFailure>
+    /** Stores a blob, the parts one after another; equal bytes are stored once. */
+    readonly put: (
+      format: Format,
+      ...parts: ReadonlyArray<Uint8Array>
+    ) => Effect.Effect<ArtifactRef, StoreFailure>
     /** The bytes of a blob, verified. */
     readonly get: (ref: ArtifactRef) => Effect.Effect<Uint8Array, StoreError>
     /** Whether the blob is there with its full length (its digest is verified when it is read). */
@@ -136,8 +139,8 @@ export class ArtifactStore extends Context.Service<
 
         const attempt = (operation: string, target: string) =>
           Effect.mapError((cause: unknown) => new StoreFailure({ operation, path: target, cause }))
-        const commit = (target: string, bytes: Uint8Array) =>
-          commitFile(target, bytes).pipe(Effect.provideContext(services), attempt("write", target))
+        const commit = (target: string, ...parts: ReadonlyArray<Uint8Array>) =>
+          commitFile(target, ...parts).pipe(Effect.provideContext(services), attempt("write", target))
         const list = (target: string) =>
           fs.readDirectory(target).pipe(
             Effect.map((names) => names.filter((name) => !name.startsWith(".")).sort()),
@@ -258,9 +261,10 @@ export class ArtifactStore extends Context.Service<
             attempt("write to the store", root),
           ),
           has,
-          put: Effect.fn("ArtifactStore.put")(function* (format, bytes) {
-            const ref: ArtifactRef = { digest: sha256(bytes), format, bytes: bytes.length }
-            if (!(yield* has(ref))) yield* commit(objectPath(ref), bytes)
+          put: Effect.fn("ArtifactStore.put")(function* (format, ...parts) {
+            const bytes = parts.reduce((length, part) => length + part.length, 0)
+            const ref: ArtifactRef = { digest: sha256(...parts), format, bytes }
+            if (!(yield* has(ref))) yield* commit(objectPath(ref), ...parts)
             return ref
           }),
           get: Effect.fn("ArtifactStore.get")(function* (ref) {

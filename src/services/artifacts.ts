@@ -4,13 +4,14 @@ import { Effect, Schema } from "effect"
 import type { ArtifactRef } from "./Artifact.ts"
 import { ArtifactStore } from "./ArtifactStore.ts"
 import { decodeTable, encodeTable } from "./formats/parquet.ts"
-import { decode, encode, type HostTensor, MalformedTensors } from "./formats/safetensors.ts"
+import { decode, encodeParts, type HostTensor, MalformedTensors } from "./formats/safetensors.ts"
 
 export type Tensors = Readonly<Record<string, HostTensor>>
 
+/** Stores tensors; their data must stay as it is until that is done. */
 export const putTensors = Effect.fn("putTensors")(function* (tensors: Tensors) {
   const store = yield* ArtifactStore
-  return yield* store.put("safetensors", encode(tensors))
+  return yield* store.put("safetensors", ...encodeParts(tensors))
 })
 
 export const getTensors = Effect.fn("getTensors")(function* (ref: ArtifactRef) {

@@ -8,7 +8,7 @@
 import { Schema } from "effect"
 import { norm } from "../numerics/gram.ts"
 import { randomProjection, rollingBasis } from "../numerics/projection.ts"
-import { normalsInto, stream } from "../numerics/random.ts"
+import { quickNormalsInto, stream } from "../numerics/random.ts"
 import { Count } from "./contracts.ts"
 
 /** Arms that work on the top directions of a window. */
@@ -27,6 +27,7 @@ const isIn =
     some.some((name) => name === arm)
 
 const usesWindow = isIn(WINDOWED)
+const isRandom = isIn(RANDOM)
 const freezesAttention = isIn(FROZEN)
 /** Projections have a meaning for displacements too. */
 const isProjection = isIn([...WINDOWED, ...RANDOM])
@@ -101,48 +102,42 @@ const subtractFrom = (whole: Float32Array, part: Float32Array): void => {
 const untouched = (vector: Float32Array): Modification => ({ vector, modified: false, energyShare: null })
 
 /** What an arm without a window makes of the natural vector of step t, written to `out`. */
-const write = (
+type Write = (t: number, natural: Float32Array, out: Float32Array) => void
+
+const openWrite = (
   arm: Exclude<ArmName, WindowedArm>,
-  { rank, seed }: { readonly rank: number; readonly seed: number },
-  t: number,
-  natural: Float32Array,
-  out: Float32Array,
-): Float32Array => {
-  switch (arm) {
-    case "remove-random":
-      randomProjection(natural, stream(seed, "random-basis", t), rank, out)
-      subtractFrom(natural, out)
-      return out
-    case "keep-random":
-      randomProjection(natural, stream(seed, "random-basis", t), rank, out)
-      return out
-    case "keep-random-norm-matched":
-      randomProjection(natural, stream(seed, "random-basis", t), rank, out)
+  { rank }: InterventionConfig,
+  size: number,
+  seed: number,
+): Write => {
+  if (arm === "noise") {
+    return (t, natural, out) => {
+      quickNormalsInto(stream(seed, "noise", t), out)
       scaleTo(out, norm(natural))
-      return out
-    case "noise":
-      normalsInto(stream(seed, "noise", t), out)
-      scaleTo(out, norm(natural))
-      return out
-    case "frozen":
-    case "frozen-after-warmup":
-    case "decay-only":
-      return out.fill(0)
+    }
+  }
+  if (!isRandom(arm)) return (_t, _natural, out) => void out.fill(0)
+  const project = randomProjection(rank, size)
+  return (t, natural, out) => {
+    project(natural, stream(seed, "random-basis", t), out)
+    if (arm === "remove-random") subtractFrom(natural, out)
+    if (arm === "keep-random-norm-matched") scaleTo(out, norm(natural))
   }
 }
 
 const openWindowless = (
   arm: Exclude<ArmName, WindowedArm>,
-  { rank, warmup }: InterventionConfig,
+  config: InterventionConfig,
   size: number,
   seed: number,
 ): Arm => {
-  const first = arm === "frozen" ? 1 : warmup + 1
+  const first = arm === "frozen" ? 1 : config.warmup + 1
+  const write = openWrite(arm, config, size, seed)
   const vector = new Float32Array(size)
   return {
     modify: (t, natural) => {
       if (t < first) return untouched(natural)
-      write(arm, { rank, seed }, t, natural, vector)
+      write(t, natural, vector)
       return { vector, modified: true, energyShare: null }
     },
     freezes: (t) => freezesAttention(arm) && t >= first,

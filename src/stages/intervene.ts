@@ -145,26 +145,32 @@ const openStep = Effect.fn("openStep")(function* (input: typeof Input.Type, arm:
   const optimiser = yield* engine.compile(applyGradient(layout, config))
   const attention = (flat: Float32Array) => flat.subarray(0, layout.attentionSize)
 
+  /** The vector to modify, of the step at hand. */
+  const natural = new Float32Array(layout.attentionSize)
+
+  const optimise = ({ state, gradient, scalars }: Backward) =>
+    optimiser.run({ ...state, gradient, ...scalars })
+
   /** Modifies the attention gradient, then lets the optimiser step. */
-  const stepOnGradient = Effect.fnUntraced(function* (t: number, { state, gradient, scalars }: Backward) {
-    const natural = attention(gradient).slice()
+  const stepOnGradient = Effect.fnUntraced(function* (t: number, taken: Backward) {
+    natural.set(attention(taken.gradient))
     const modification = arm.modify(t, natural)
-    attention(gradient).set(modification.vector)
-    const next = yield* optimiser.run({ ...state, gradient, ...scalars })
-    if (arm.freezes(t)) attention(next.theta).set(attention(state.theta))
-    return { next, natural, modification }
+    attention(taken.gradient).set(modification.vector)
+    const next = yield* optimise(taken)
+    if (arm.freezes(t)) attention(next.theta).set(attention(taken.state.theta))
+    return { next, modification }
   })
 
   /** Lets the optimiser step, then modifies the displacement of θ_attn. */
-  const stepOnUpdate = Effect.fnUntraced(function* (t: number, { state, gradient, scalars }: Backward) {
-    const next = yield* optimiser.run({ ...state, gradient, ...scalars })
-    const [before, after] = [attention(state.theta), attention(next.theta)]
-    const natural = after.map((value, slot) => value - before[slot])
+  const stepOnUpdate = Effect.fnUntraced(function* (t: number, taken: Backward) {
+    const next = yield* optimise(taken)
+    const [before, after] = [attention(taken.state.theta), attention(next.theta)]
+    for (let i = 0; i < after.length; i++) natural[i] = after[i] - before[i]
     const modification = arm.modify(t, natural)
     if (modification.modified) {
       for (let i = 0; i < after.length; i++) after[i] = before[i] + modification.vector[i]
     }
-    return { next, natural, modification }
+    return { next, modification }
   })
 
   const stepOn = input.intervention.version === "gradient" ? stepOnGradient : stepOnUpdate
@@ -173,7 +179,7 @@ const openStep = Effect.fn("openStep")(function* (input: typeof Input.Type, arm:
     const { stepSize, decay, denominatorScale, ...batch } = stepInputs(pairs, input, t, 1)
     const { loss, gradientNorm, gradient } = yield* backward.run({ theta: state.theta, ...batch })
     const scalars = { stepSize, decay, denominatorScale }
-    const { next, natural, modification } = yield* stepOn(t, { state, gradient, scalars })
+    const { next, modification } = yield* stepOn(t, { state, gradient, scalars })
     const figures: StepFigures = {
       loss: loss[0],
       gradientNorm: gradientNorm[0],

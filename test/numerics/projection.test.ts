@@ -218,7 +218,7 @@ describe("rolling buffer", () => {
 describe("projection onto a random subspace", () => {
   const randomly = (g: Float32Array, rank: number, step: number): Float32Array => {
     const out = new Float32Array(g.length).fill(9)
-    randomProjection(g, stream(1, "random-basis", step), rank, out)
+    randomProjection(rank, g.length)(g, stream(1, "random-basis", step), out)
     return out
   }
 

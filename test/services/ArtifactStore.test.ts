@@ -42,6 +42,15 @@ describe("blobs", () => {
     }).pipe(Effect.provide(temporaryStore())),
   )
 
+  it.effect("may be put in parts, and are the same", () =>
+    Effect.gen(function* () {
+      const store = yield* ArtifactStore
+      const ref = yield* store.put("json", bytes.subarray(0, 5), new Uint8Array(0), bytes.subarray(5))
+      assert.deepStrictEqual(yield* store.get(ref), bytes)
+      assert.deepStrictEqual(yield* store.put("json", bytes), ref)
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
   it.effect("may be empty, and as large as a gradient matrix", () =>
     Effect.gen(function* () {
       const store = yield* ArtifactStore

@@ -3,7 +3,7 @@
  * the random vectors. Shares nothing with `src/stages/arms.ts` but the configuration and the random draws.
  */
 import { Matrix, QrDecomposition, SingularValueDecomposition } from "ml-matrix"
-import { normals, quickNormalsInto, stream } from "../../src/numerics/random.ts"
+import { quickNormalsInto, stream } from "../../src/numerics/random.ts"
 import type { InterventionConfig } from "../../src/stages/arms.ts"
 
 export type Vector = ReadonlyArray<number>
@@ -37,6 +37,12 @@ export const alongRandom = (seed: number, t: number, rank: number, g: Vector): V
   return along(new QrDecomposition(columns).orthogonalMatrix, g)
 }
 
+const noise = (seed: number, t: number, length: number): Vector => {
+  const draws = new Float32Array(length)
+  quickNormalsInto(stream(seed, "noise", t), draws)
+  return Array.from(draws)
+}
+
 /** A function (t, natural vector) -> modified vector; call it for t = 1, 2, …. */
 export const referenceArm = (
   { arm, buffer, window: length, rank, warmup }: InterventionConfig,
@@ -62,7 +68,7 @@ export const referenceArm = (
       case "keep-random-norm-matched":
         return windowless(scaled(alongRandom(seed, t, rank, g), size(g)))
       case "noise":
-        return windowless(scaled(Array.from(normals(stream(seed, "noise", t), g.length)), size(g)))
+        return windowless(scaled(noise(seed, t, g.length), size(g)))
       case "frozen":
       case "frozen-after-warmup":
       case "decay-only":

@@ -43,7 +43,8 @@ const readMetadata = Schema.decodeUnknownResult(Metadata)
 const readEntry = Schema.decodeUnknownResult(Entry, { onExcessProperty: "error" })
 
 /**
- * The file of these tensors. Equal tensors and metadata give equal bytes, whatever the order of keys.
+ * The file of these tensors, as parts that follow one another: the header, then each tensor's own memory, not copied.
+ * Equal tensors and metadata give equal bytes, whatever the order of keys.
  *
  * The header is sorted by name. In the data, tensors of 8-byte items come before those of 4-byte items, so
  * that every tensor is aligned.
@@ -51,41 +52,49 @@ const readEntry = Schema.decodeUnknownResult(Entry, { onExcessProperty: "error" 
  * @throws RangeError for what no caller should ask: data that does not fill its shape, a reserved name, a
  * header above 1 MiB.
  */
-export const encode = (
+export const encodeParts = (
   tensors: Readonly<Record<string, HostTensor>>,
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array => {
+): ReadonlyArray<Uint8Array> => {
   const named = Object.entries(tensors).sort(byName)
   for (const [name, tensor] of named) checkEncodable(name, tensor)
   if (Object.hasOwn(metadata, "__proto__")) throw new RangeError("__proto__ cannot name metadata")
-  const offsets = new Map<string, number>()
+  const inOrder = [8, 4].flatMap((size) => named.filter(([, { dtype }]) => bytesPerItem[dtype] === size))
+  const begins = new Map<string, number>()
   let dataLength = 0
-  for (const size of [8, 4]) {
-    for (const [name, { dtype, data }] of named) {
-      if (bytesPerItem[dtype] !== size) continue
-      offsets.set(name, dataLength)
-      dataLength += data.byteLength
-    }
+  for (const [name, { data }] of inOrder) {
+    begins.set(name, dataLength)
+    dataLength += data.byteLength
   }
   const fields = named.map(([name, { dtype, shape, data }]) => {
-    const begin = offsets.get(name) ?? 0
+    const begin = begins.get(name) ?? 0
     return jsonField(name, { dtype, shape, data_offsets: [begin, begin + data.byteLength] })
   })
   const pairs = Object.entries(metadata).sort(byName)
   if (pairs.length > 0) {
     fields.unshift(`"${metadataName}":{${pairs.map(([key, value]) => jsonField(key, value)).join(",")}}`)
   }
-  const header = new TextEncoder().encode(`{${fields.join(",")}}`)
-  const headerLength = Math.ceil(header.length / 8) * 8
+  const json = new TextEncoder().encode(`{${fields.join(",")}}`)
+  const headerLength = Math.ceil(json.length / 8) * 8
   if (headerLength > headerLimit) throw new RangeError(`safetensors header of ${headerLength} bytes`)
 
-  const file = new Uint8Array(8 + headerLength + dataLength)
-  new DataView(file.buffer).setUint32(0, headerLength, true)
-  file.set(header, 8)
-  file.fill(" ".charCodeAt(0), 8 + header.length, 8 + headerLength)
-  for (const [name, { data }] of named) {
-    const source = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    file.set(source, 8 + headerLength + (offsets.get(name) ?? 0))
+  const header = new Uint8Array(8 + headerLength).fill(" ".charCodeAt(0), 8)
+  new DataView(header.buffer).setBigUint64(0, BigInt(headerLength), true)
+  header.set(json, 8)
+  return [
+    header,
+    ...inOrder.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+  ]
+}
+
+/** The file of these tensors in one piece; see {@link encodeParts}. */
+export const encode = (...content: Parameters<typeof encodeParts>): Uint8Array => {
+  const parts = encodeParts(...content)
+  const file = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    file.set(part, at)
+    at += part.length
   }
   return file
 }

@@ -26,7 +26,12 @@ export const canonical = (value: unknown): string => {
   throw new TypeError(`a ${typeof value} has no canonical form`)
 }
 
-export const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex")
+/** SHA-256 of the parts, one after another. */
+export const sha256 = (...parts: ReadonlyArray<string | Uint8Array>): string => {
+  const hash = createHash("sha256")
+  for (const part of parts) hash.update(part)
+  return hash.digest("hex")
+}
 
 /** SHA-256 of the canonical text. */
 export const digestOf = (value: unknown): string => sha256(canonical(value))

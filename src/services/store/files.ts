@@ -31,10 +31,10 @@ export const makeDirectories = (
     )
   })
 
-/** Atomically and durably makes `bytes` the content of `path`; makes its directory where it is missing. */
+/** Atomically and durably makes `parts`, one after another, the content of `path`; makes its directory where it is missing. */
 export const commitFile = Effect.fn("commitFile")(function* (
   path: string,
-  bytes: Uint8Array,
+  ...parts: ReadonlyArray<Uint8Array>
 ): Effect.fn.Return<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> {
   const fs = yield* FileSystem.FileSystem
   const { dirname, basename, join } = yield* Path.Path
@@ -44,7 +44,7 @@ export const commitFile = Effect.fn("commitFile")(function* (
   yield* Effect.scoped(
     Effect.gen(function* () {
       const file = yield* fs.open(temporary, { flag: "w" })
-      yield* file.writeAll(bytes)
+      for (const part of parts) yield* file.writeAll(part)
       yield* file.sync
     }),
   ).pipe(

@@ -4,6 +4,7 @@ import * as fc from "fast-check"
 import {
   decode,
   encode,
+  encodeParts,
   type HostTensor,
   MalformedTensors,
 } from "../../../src/services/formats/safetensors.ts"
@@ -101,6 +102,13 @@ describe("safetensors", () => {
     })
     for (const { data } of Object.values(decoded(bytes).tensors))
       assert.strictEqual(data.buffer, bytes.buffer)
+  })
+
+  it("encodes tensors without copying them", () => {
+    const data = Float32Array.of(1, 2, 3, 4).subarray(1, 3)
+    const [, part] = encodeParts({ x: { dtype: "F32", shape: [2], data } })
+    assert.strictEqual(part.buffer, data.buffer)
+    assert.deepStrictEqual([part.byteOffset, part.byteLength], [4, 8])
   })
 
   it("encodes a view by its own window of the buffer", () => {

@@ -150,5 +150,6 @@ describe("digestOf", () => {
     assert.strictEqual(digestOf({ a: 1 }), sha256('{"a" #1}'))
     assert.strictEqual(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     assert.strictEqual(sha256(new TextEncoder().encode("é")), sha256("é"))
+    assert.strictEqual(sha256("a", new TextEncoder().encode("bc")), sha256("abc"))
   })
 })
