@@ -2,15 +2,15 @@
  * Runs stages through the store: the same key returns the stored output, anything else is computed and committed.
  * Running again is resuming; there is no flag for it. One key, and one cursor, is computed once at a time, by this process or another. Knows no particular stage.
  */
-import { arch, cpus, platform } from "node:os"
 import { Context, DateTime, Effect, Latch, Layer, Option, Schema, Scope, Semaphore } from "effect"
 import { ArtifactStore, type DamagedArtifact, type StageRecord, type StoreError } from "./ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "./CodeFingerprint.ts"
 import { Executor, type StageFailure } from "./executor/Executor.ts"
 import { Journal } from "./Journal.ts"
 import { Leases } from "./Leases.ts"
+import { machine } from "./machine.ts"
 import { Progress } from "./Progress.ts"
-import { reachableFrom, referencesOf } from "./references.ts"
+import { isWhole, referencesOf } from "./references.ts"
 import type { Stage } from "./Stage.ts"
 import { stageCode } from "./stageCode.ts"
 import { digestOf } from "./store/canonical.ts"
@@ -92,16 +92,6 @@ export class StageRunner extends Context.Service<
 
         const warn = ({ message }: DamagedArtifact) => progress.say(`warning: ${message}`)
 
-        /** Whether every artifact that encoded data leads to is there. */
-        const isWhole = (value: unknown) =>
-          Effect.gen(function* () {
-            for (const ref of yield* reachableFrom(value)) if (!(yield* store.has(ref))) return false
-            return true
-          }).pipe(
-            Effect.provideService(ArtifactStore, store),
-            Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), false)),
-          )
-
         /** The stored output under a key, if everything that it leads to is there. */
         const lookup = Effect.fnUntraced(function* <Input, Output, E, R>(
           stage: Stage<Input, Output, E, R>,
@@ -113,7 +103,11 @@ export class StageRunner extends Context.Service<
             .pipe(Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), Option.none())))
           if (Option.isNone(record)) return none
           const { output, provenance } = record.value
-          if (!(yield* isWhole(output))) return none
+          const whole = isWhole(output).pipe(
+            Effect.provideService(ArtifactStore, store),
+            Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), false)),
+          )
+          if (!(yield* whole)) return none
           return Option.map(Schema.decodeUnknownOption(stage.output)(output), (output) => ({
             output,
             provenance,
@@ -191,7 +185,7 @@ export class StageRunner extends Context.Service<
           const provenance = {
             committedAt: DateTime.formatIso(yield* DateTime.now),
             seconds,
-            machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, ${platform()} ${arch()}`,
+            machine: machine(),
             node: process.version,
             ...(note === undefined ? {} : { note }),
           }
