@@ -82,7 +82,7 @@ export class StageRunner extends Context.Service<
         const progress = yield* Progress
         const executor = yield* Executor
         const leases = yield* Leases
-        const { append } = yield* Journal
+        const { append, file } = yield* Journal
 
         /** Keys are formed and looked up one at a time, so that stages get in line in the order of asking. */
         const turn = yield* Semaphore.make(1)
@@ -91,6 +91,14 @@ export class StageRunner extends Context.Service<
         const ran = new Map<string, Ran>()
 
         const warn = ({ message }: DamagedArtifact) => progress.say(`warning: ${message}`)
+        const tellOfFailure = Effect.fnUntraced(function* (
+          named: Pick<Ran, "label" | "stage" | "key">,
+          error: unknown,
+        ) {
+          const because = describe(error)
+          yield* progress.say(`${named.label} failed: ${because} (log: ${yield* file})`)
+          yield* append({ _tag: "Failed", ...named, because })
+        })
 
         /** The stored output under a key, if everything that it leads to is there. */
         const lookup = Effect.fnUntraced(function* <Input, Output, E, R>(
@@ -177,9 +185,7 @@ export class StageRunner extends Context.Service<
               error instanceof Elsewhere
                 ? Effect.void
                 : // Whoever waits for the failure does not wait for the journal, which ends after this.
-                  Effect.forkDetach(append({ _tag: "Failed", ...named, because: describe(error) }), {
-                    startImmediately: true,
-                  }),
+                  Effect.forkDetach(tellOfFailure(named, error), { startImmediately: true }),
             ),
           )
           const provenance = {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -290,6 +290,9 @@ describe("run", () => {
       const [message, ...others] = lines(stderr).filter((line) => line.startsWith("error: "))
       assert.include(message, "train.learningRate")
       assert.deepStrictEqual(others, [])
+      const [told] = lines(stderr).filter((line) => line.startsWith("train failed: "))
+      const [, log = ""] = /\(log: (.+)\)$/.exec(told) ?? []
+      assert.include(readFileSync(log, "utf8"), '"_tag":"Failed"')
 
       const [run] = (yield* statusOf(store)).runs
       assert.strictEqual(run.outcome, "failed")
