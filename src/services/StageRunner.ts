@@ -131,8 +131,8 @@ export class StageRunner extends Context.Service<
           const encodedInput = yield* Schema.encodeEffect(stage.input)(input)
           const preimage = { ...(yield* stageCode(stage)), input: encodedInput }
           const key = digestOf(preimage)
-          const identity = stage.identity === undefined ? encodedInput : stage.identity(input)
-          const cursorKey = digestOf({ ...preimage, input: identity })
+          const { identity } = stage
+          const cursorKey = identity === undefined ? key : digestOf({ ...preimage, input: identity(input) })
           const earlier = inFlight.get(cursorKey)
           const stored = yield* lookup(stage, key)
           if (Option.isSome(stored)) return { _tag: "Cached", key, ...stored.value } as const
