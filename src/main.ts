@@ -5,13 +5,16 @@ import { CliOutput, Command } from "effect/cli"
 import packageJson from "../package.json" with { type: "json" }
 import { accept } from "./commands/accept.ts"
 import { exportTwin } from "./commands/exportTwin.ts"
+import { gc } from "./commands/gc.ts"
 import { boundedInterruption, STOPPED } from "./commands/interruption.ts"
 import { list } from "./commands/list.ts"
 import { oneLine } from "./commands/oneLine.ts"
+import { pin } from "./commands/pin.ts"
 import { reproduceAll } from "./commands/reproduceAll.ts"
 import { run } from "./commands/run.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
+import { unpin } from "./commands/unpin.ts"
 import { verify } from "./commands/verify.ts"
 import { quickLookups } from "./services/store/quickLookups.ts"
 
@@ -19,7 +22,19 @@ const pipeline = Command.make("pipeline").pipe(
   Command.withDescription(
     "grokscope: do gradients, rather than updates, show where a network grows its features?",
   ),
-  Command.withSubcommands([list, run, reproduceAll, status, show, verify, accept, exportTwin]),
+  Command.withSubcommands([
+    list,
+    run,
+    reproduceAll,
+    status,
+    show,
+    verify,
+    accept,
+    gc,
+    pin,
+    unpin,
+    exportTwin,
+  ]),
 )
 
 const invalidInvocation = CliOutput.layerPresenter({

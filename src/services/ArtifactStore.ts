@@ -9,11 +9,23 @@
  * A record never names bytes that are not on disk. Readers verify digests: those of blobs, and those that records and
  * entries carry of themselves. Knows no stage.
  */
-import { Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Result, Schema } from "effect"
+import {
+  Context,
+  DateTime,
+  Effect,
+  FileSystem,
+  Layer,
+  Option,
+  Path,
+  PlatformError,
+  Result,
+  Schema,
+} from "effect"
 import { ArtifactRef, type Format } from "./Artifact.ts"
 import { Grade } from "./Grade.ts"
 import { sha256 } from "./store/canonical.ts"
 import { commitFile, makeDirectories, moveFile } from "./store/files.ts"
+import * as layout from "./store/layout.ts"
 import { sealed, unsealed } from "./store/sealed.ts"
 
 /** The store cannot be used: `operation` on `path` failed. */
@@ -74,11 +86,7 @@ export const StageRecord = Schema.Struct({
 })
 export type StageRecord = typeof StageRecord.Type
 
-/** What names a record or a cursor. */
-export interface StoreName {
-  readonly stage: string
-  readonly key: string
-}
+export type StoreName = layout.StoreName
 
 /** Entry of a cursor as it is written: `entry`, and where it belongs. */
 const CursorEntry = Schema.Struct({ cursor: Schema.String, position: Schema.Int, entry: Schema.Unknown })
@@ -88,8 +96,6 @@ class Bad extends Schema.TaggedError<Bad>()("Bad", { because: Schema.String }) {
 
 const decodeRef = Schema.decodeUnknownOption(ArtifactRef)
 
-const entryName = (position: number): string => `${String(position).padStart(8, "0")}.json`
-
 export class ArtifactStore extends Context.Service<
   ArtifactStore,
   {
@@ -98,7 +104,7 @@ export class ArtifactStore extends Context.Service<
     readonly pathOf: (ref: ArtifactRef) => string
     /** Makes the store's directory and checks that files can be written in it. */
     readonly requireWritable: Effect.Effect<void, StoreFailure>
-    /** Stores a blob, the parts one after another; equal bytes are stored once. */
+    /** Stores a blob, the parts one after another; equal bytes are stored once, with the time of the last put. */
     readonly put: (
       format: Format,
       ...parts: ReadonlyArray<Uint8Array>
@@ -208,9 +214,8 @@ export class ArtifactStore extends Context.Service<
         const writeDocument = (target: string, content: Readonly<Record<string, unknown>>) =>
           commit(target, new TextEncoder().encode(sealed(content)))
 
-        const objectPath = ({ digest, format }: ArtifactRef) =>
-          path.join(root, "objects", digest.slice(0, 2), `${digest}.${format}`)
-        const recordPath = (stage: string, key: string) => path.join(root, "records", stage, `${key}.json`)
+        const objectPath = (ref: ArtifactRef) => path.join(root, layout.artifactPath(ref))
+        const recordPath = (stage: string, key: string) => path.join(root, layout.recordPath({ stage, key }))
 
         const has = Effect.fn("ArtifactStore.has")(function* (ref: ArtifactRef) {
           const target = objectPath(ref)
@@ -218,6 +223,19 @@ export class ArtifactStore extends Context.Service<
             Effect.map((info) => Number(info.size) === ref.bytes),
             Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(false)),
             attempt("read", target),
+          )
+        })
+
+        /**
+         * Makes the time of a blob that is there now, so that a garbage collection beside sees that it is wanted. False
+         * where it is not there, or is another user's: then it is written.
+         */
+        const renew = Effect.fnUntraced(function* (ref: ArtifactRef) {
+          if (!(yield* has(ref))) return false
+          const now = DateTime.toDateUtc(yield* DateTime.now)
+          return yield* fs.utimes(objectPath(ref), now, now).pipe(
+            Effect.as(true),
+            Effect.catchTag("PlatformError", () => Effect.succeed(false)),
           )
         })
 
@@ -229,13 +247,13 @@ export class ArtifactStore extends Context.Service<
             (record) => record.stage === stage && record.key === key,
           )
 
-        const cursorPath = (stage: string, key: string) => path.join(root, "cursors", stage, key)
+        const cursorPath = (stage: string, key: string) => path.join(root, layout.cursorPath({ stage, key }))
         const readEntry = (stage: string, key: string, file: string) => {
           const target = path.join(cursorPath(stage, key), file)
           return readDocument(
             target,
             CursorEntry,
-            ({ cursor, position }) => cursor === key && file === entryName(position),
+            ({ cursor, position }) => cursor === key && file === layout.entryName(position),
           ).pipe(
             Effect.map(Option.map(({ entry }) => entry)),
             quarantined(`entry ${file} of cursor ${key.slice(0, 12)} of ${stage}`, target),
@@ -269,7 +287,7 @@ export class ArtifactStore extends Context.Service<
           put: Effect.fn("ArtifactStore.put")(function* (format, ...parts) {
             const bytes = parts.reduce((length, part) => length + part.length, 0)
             const ref: ArtifactRef = { digest: sha256(...parts), format, bytes }
-            if (!(yield* has(ref))) yield* commit(objectPath(ref), ...parts)
+            if (!(yield* renew(ref))) yield* commit(objectPath(ref), ...parts)
             return ref
           }),
           get: Effect.fn("ArtifactStore.get")(function* (ref) {
@@ -332,7 +350,7 @@ export class ArtifactStore extends Context.Service<
               Effect.forEach(files, (file) => readEntry(stage, key, file), { discard: true }),
             ),
           advance: (stage, key, position, entry) =>
-            writeDocument(path.join(cursorPath(stage, key), entryName(position)), {
+            writeDocument(path.join(cursorPath(stage, key), layout.entryName(position)), {
               cursor: key,
               position,
               entry,

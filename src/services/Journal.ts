@@ -33,6 +33,8 @@ export const RunEvent = Schema.Union([
   Schema.TaggedStruct("Started", { at, command: Schema.String, pid: Schema.Int, host: Schema.String }),
   /** Was stored. */
   Schema.TaggedStruct("Found", computation),
+  /** Is computed from now on, on a cursor that keeps what is done if it never ends. */
+  Schema.TaggedStruct("Began", { ...computation, cursor: Schema.String }),
   Schema.TaggedStruct("Computed", {
     ...computation,
     seconds: Schema.Finite,
@@ -153,3 +155,16 @@ export const pastRuns = Effect.gen(function* () {
     )
   })
 })
+
+/** What runs called each key and cursor, the newest name of each, in the order in which they were last mentioned. */
+export const labelsOf = (runs: ReadonlyArray<PastRun>): ReadonlyMap<string, string> => {
+  const labels = new Map<string, string>()
+  for (const event of runs.flatMap(({ events }) => events)) {
+    if (!("key" in event)) continue
+    for (const name of [event.key, ...("cursor" in event ? [event.cursor] : [])]) {
+      labels.delete(name)
+      labels.set(name, event.label)
+    }
+  }
+  return labels
+}

@@ -34,6 +34,8 @@ import { sealed, unsealed } from "./store/sealed.ts"
 const HEARTBEAT = 10_000
 /** A heartbeat that does not change for so long has stopped. */
 const PATIENCE = 60_000
+/** One whose file is older than this when it is first seen has stopped too, however far clocks are apart. */
+const LONG_AGO = 3_600_000
 
 /** A process at work on a store. */
 export const WorkingProcess = Schema.Struct({
@@ -73,6 +75,8 @@ export class Leases extends Context.Service<
     readonly holder: (name: string) => Effect.Effect<Option.Option<Lease>, StoreFailure>
     /** The living processes on the store. Changes nothing. */
     readonly processes: Effect.Effect<ReadonlyArray<WorkingProcess>, StoreFailure>
+    /** The same by the names of their files. */
+    readonly living: Effect.Effect<ReadonlyMap<string, WorkingProcess>, StoreFailure>
     /** The leases of living processes. Changes nothing. */
     readonly held: Effect.Effect<ReadonlyArray<Lease>, StoreFailure>
   }
@@ -129,8 +133,11 @@ export class Leases extends Context.Service<
           const now = yield* Clock.currentTimeMillis
           const before = seen.get(id)
           if (before?.beats === beats) return now - before.at < PATIENCE
-          seen.set(id, { beats, at: now })
-          return true
+          const info = yield* Effect.option(fs.stat(path.join(processes, `${id}.json`)))
+          const written = Option.flatMap(info, ({ mtime }) => mtime)
+          const isOld = Option.exists(written, (time) => now - time.getTime() > LONG_AGO)
+          seen.set(id, { beats, at: isOld ? Number.NEGATIVE_INFINITY : now })
+          return !isOld
         })
         const lives = (id: string, other: WorkingProcess) => {
           const isHere =
@@ -218,15 +225,20 @@ export class Leases extends Context.Service<
             return yield* take(name, label)
           })
 
+        const allLiving = Effect.gen(function* () {
+          const found = new Map<string, WorkingProcess>()
+          for (const name of yield* list(processes)) {
+            const id = path.basename(name, ".json")
+            for (const process of Option.toArray(yield* living(id))) found.set(id, process)
+          }
+          return found
+        })
+
         const leave = () => Effect.void
         return Leases.of({
           take,
-          processes: Effect.gen(function* () {
-            const found = yield* Effect.forEach(yield* list(processes), (name) =>
-              living(path.basename(name, ".json")),
-            )
-            return found.flatMap(Option.toArray)
-          }),
+          processes: Effect.map(allLiving, (found) => [...found.values()]),
+          living: allLiving,
           holder: (name) => Effect.map(leasesOf(ofName(name), leave), Arr.head),
           held: leasesOf(() => true, leave),
         })

@@ -174,12 +174,13 @@ export class StageRunner extends Context.Service<
           label: string,
           scope: Scope.Scope,
         ) {
+          const named = { label, stage: stage.name, key }
           const begin = Effect.gen(function* () {
             const other = yield* leases.take(cursorKey, label)
             if (Option.isSome(other) || Option.isSome(yield* lookup(stage, key)))
               return yield* new Elsewhere()
+            yield* append({ _tag: "Began", ...named, cursor: cursorKey })
           }).pipe(Scope.provide(scope))
-          const named = { label, stage: stage.name, key }
           const { output, seconds } = yield* executor.compute(stage, input, { cursorKey, label, begin }).pipe(
             Effect.tapError((error) =>
               error instanceof Elsewhere

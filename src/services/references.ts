@@ -12,6 +12,10 @@ export const referencesOf = (value: unknown): ReadonlyArray<ArtifactRef> => {
 
 const parse = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
+/** Every artifact that a JSON artifact refers to, by its bytes. */
+export const referencesInJson = (bytes: Uint8Array): ReadonlyArray<ArtifactRef> =>
+  referencesOf(Option.getOrNull(parse(new TextDecoder().decode(bytes))))
+
 /** Those, and every one that the JSON artifacts among them refer to. Fails where one of these is damaged. */
 export const reachableFrom = (
   value: unknown,
@@ -21,9 +25,7 @@ export const reachableFrom = (
     const direct = referencesOf(value)
     const behind = yield* Effect.forEach(direct, (ref) =>
       ref.format === "json"
-        ? Effect.flatMap(store.get(ref), (bytes) =>
-            reachableFrom(Option.getOrNull(parse(new TextDecoder().decode(bytes)))),
-          )
+        ? Effect.flatMap(store.get(ref), (bytes) => reachableFrom(referencesInJson(bytes)))
         : Effect.succeed([]),
     )
     return [...direct, ...behind.flat()]

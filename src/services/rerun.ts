@@ -26,7 +26,7 @@ export const inputOf = Effect.fn("inputOf")(function* (stage: Recomputable, { ke
 const beside = Effect.gen(function* () {
   const store = yield* ArtifactStore
   const fs = yield* FileSystem.FileSystem
-  const directory = yield* fs.makeTempDirectoryScoped({ directory: store.root, prefix: "rerun-" })
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "grokscope-rerun-" })
   const scratch = yield* Effect.provide(ArtifactStore, ArtifactStore.layer(directory))
   return ArtifactStore.of({
     ...scratch,

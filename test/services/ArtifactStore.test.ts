@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option } from "effect"
+import { TestClock } from "effect/testing"
 import type { ArtifactRef } from "../../src/services/Artifact.ts"
 import {
   ArtifactStore,
@@ -62,17 +63,32 @@ describe("blobs", () => {
     }).pipe(Effect.provide(temporaryStore())),
   )
 
-  it.effect("are stored once when they are equal, and not written again", () =>
+  it.effect(
+    "are stored once when they are equal, and not written again; their time is that of the last put",
+    () =>
+      Effect.gen(function* () {
+        const store = yield* ArtifactStore
+        const first = yield* store.put("json", bytes)
+        const { ino } = statSync(join(store.root, objectOf(first)))
+        yield* TestClock.setTime(1_000_000_000)
+        const second = yield* store.put("json", bytes.slice())
+        const after = statSync(join(store.root, objectOf(first)))
+        assert.deepStrictEqual(second, first)
+        assert.deepStrictEqual({ ino: after.ino, mtimeMs: after.mtimeMs }, { ino, mtimeMs: 1_000_000_000 })
+        assert.lengthOf(filesBelow(store.root), 1)
+      }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.effect("whose time cannot be renewed, such as another user's, are written again", () =>
     Effect.gen(function* () {
-      const store = yield* ArtifactStore
-      const first = yield* store.put("json", bytes)
-      const { ino, mtimeMs } = statSync(join(store.root, objectOf(first)))
-      const second = yield* store.put("json", bytes.slice())
-      const after = statSync(join(store.root, objectOf(first)))
-      assert.deepStrictEqual(second, first)
-      assert.deepStrictEqual({ ino: after.ino, mtimeMs: after.mtimeMs }, { ino, mtimeMs })
-      assert.lengthOf(filesBelow(store.root), 1)
-    }).pipe(Effect.provide(temporaryStore())),
+      const { faulty, root } = yield* faultyStore({ ...noFaults(), withoutTimes: true })
+      const ref = yield* faulty.put("json", bytes)
+      const file = join(root, objectOf(ref))
+      utimesSync(file, 1000, 1000)
+      assert.deepStrictEqual(yield* faulty.put("json", bytes), ref)
+      assert.isAbove(statSync(file).mtimeMs, 1_000_000)
+      assert.deepStrictEqual(yield* faulty.get(ref), bytes)
+    }).pipe(Effect.provide(NodeServices.layer)),
   )
 
   it.effect("that are put by many fibers at once are stored once and whole", () =>

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { ArtifactStore } from "../../src/services/ArtifactStore.ts"
-import { Journal, pastRuns, type RunEvent } from "../../src/services/Journal.ts"
+import { Journal, labelsOf, pastRuns, type RunEvent } from "../../src/services/Journal.ts"
 import { filesBelow, temporaryStore } from "./store/temporary.ts"
 
 const named = { label: "train add/42", stage: "train", key: "ab".repeat(32) }
@@ -30,6 +30,7 @@ describe("a journal", () => {
     Effect.gen(function* () {
       const { append, end } = yield* run("run single --set seed=137")
       yield* append({ _tag: "Found", ...named })
+      yield* append({ _tag: "Began", ...named, cursor: "cd".repeat(32) })
       yield* TestClock.adjust("1 minute")
       yield* append({ _tag: "Computed", ...named, seconds: 1.5, bytes: 42 })
       yield* append({ _tag: "Failed", ...named, because: "training diverged" })
@@ -45,6 +46,7 @@ describe("a journal", () => {
           host: hostname(),
         },
         { _tag: "Found", at: zero, ...named },
+        { _tag: "Began", at: zero, ...named, cursor: "cd".repeat(32) },
         { _tag: "Computed", at: one, ...named, seconds: 1.5, bytes: 42 },
         { _tag: "Failed", at: one, ...named, because: "training diverged" },
         { _tag: "Ended", at: one, outcome: "done" },
@@ -139,6 +141,27 @@ describe("a journal", () => {
       yield* append({ _tag: "Failed", ...named, because: "" })
       const [{ events }] = yield* pastRuns
       assert.deepStrictEqual(tags(events), ["Started", "Failed", "Failed"])
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
+  it.effect("says what keys and cursors were called, the newest name last", () =>
+    Effect.gen(function* () {
+      const first = yield* run("first")
+      yield* first.append({ _tag: "Began", ...named, cursor: "cursor" })
+      yield* first.append({ _tag: "Found", ...named, label: "data", key: "data" })
+      yield* first.end
+      yield* TestClock.adjust("1 second")
+      const second = yield* run("second")
+      yield* second.append({ _tag: "Found", ...named, label: "renamed" })
+      yield* second.end
+      assert.deepStrictEqual(
+        [...labelsOf(yield* pastRuns)],
+        [
+          ["cursor", "train add/42"],
+          ["data", "data"],
+          [named.key, "renamed"],
+        ],
+      )
     }).pipe(Effect.provide(temporaryStore())),
   )
 })

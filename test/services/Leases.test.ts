@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -153,6 +153,21 @@ describe("a lease", () => {
       assert.isTrue(Option.isSome(yield* leases.take("a", "")))
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(yield* leases.take("a", ""), Option.none())
+    }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
+  )
+
+  it.live("of another machine whose heartbeat stopped long ago is free at first sight", () =>
+    Effect.gen(function* () {
+      const { root } = yield* ArtifactStore
+      const leases = yield* another()
+      yield* leases.take("own", "")
+      yield* pretend("a", { host: "elsewhere", boot: "another boot", pid: 1 })
+      assert.lengthOf(yield* leases.processes, 2)
+      const longAgo = Date.now() / 1000 - 3700
+      utimesSync(join(root, "processes", "other.json"), longAgo, longAgo)
+      const later = yield* another()
+      assert.lengthOf(yield* later.processes, 1)
+      for (const _ of [1, 2]) assert.isFalse((yield* later.living).has("other"))
     }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
   )
 })

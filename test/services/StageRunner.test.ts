@@ -301,7 +301,7 @@ describe("two processes on one store", () => {
       assert.deepStrictEqual(
         runs.map(({ events }) => events.map(({ _tag }) => _tag)),
         [
-          ["Started", "Computed", "Ended"],
+          ["Started", "Began", "Computed", "Ended"],
           ["Started", "Found", "Ended"],
         ],
       )

@@ -8,6 +8,8 @@ export interface Faults {
   failing?: number | undefined
   /** Whether every later operation fails too, as after the death of the process. */
   forGood: boolean
+  /** Whether the times of files may not be set, as of another user's. */
+  withoutTimes?: boolean
 }
 
 export const noFaults = (): Faults => ({ operations: [], forGood: false })
@@ -48,6 +50,16 @@ export const faultyFileSystem = (faults: Faults) =>
             countedFile,
           ),
         rename: (from, to) => counted("rename", fs.rename(from, to)),
+        utimes: (path, atime, mtime) =>
+          faults.withoutTimes === true
+            ? Effect.fail(
+                PlatformError.systemError({
+                  _tag: "PermissionDenied",
+                  module: "FileSystem",
+                  method: "utimes",
+                }),
+              )
+            : fs.utimes(path, atime, mtime),
         remove: (path, options) => counted("remove", fs.remove(path, options)),
       })
     }),
