@@ -63,6 +63,16 @@ export interface ScanExecutable<
   }) => Effect.Effect<{ readonly carry: Values<C>; readonly ys: Values<Y> }, EngineError>
 }
 
+/**
+ * Gives the memory of arrays back at once; they are empty afterwards, and so is every other view of their buffers.
+ *
+ * *When to use*: for results of a program that runs thousands of times. Garbage collection notices megabytes outside of its
+ * own heap, and takes a fifth of the processor's time to find out that they can go.
+ */
+export const release = (...arrays: ReadonlyArray<Float32Array | Int32Array>): void => {
+  for (const { buffer } of arrays) if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
+}
+
 export class TensorEngine extends Context.Service<
   TensorEngine,
   {

@@ -20,7 +20,7 @@ import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { type Cursor, stage } from "../services/Stage.ts"
-import { TensorEngine } from "../services/TensorEngine.ts"
+import { release, TensorEngine } from "../services/TensorEngine.ts"
 import { type Arm, InterventionConfig, openArm } from "./arms.ts"
 import {
   type Block,
@@ -97,7 +97,7 @@ interface Backward {
   readonly scalars: StepScalars<Float32Array>
 }
 
-/** A function that takes step t from a state, with the arm's modification. */
+/** A function that takes step t from a state, with the arm's modification. The state that it is given is used up. */
 const openStep = Effect.fn("openStep")(function* (input: typeof Input.Type, arm: Arm) {
   const { data, model, train: config } = input
   const engine = yield* TensorEngine
@@ -148,6 +148,7 @@ const openStep = Effect.fn("openStep")(function* (input: typeof Input.Type, arm:
       ...(modification.modified ? compare(natural, modification.vector) : untouched),
       energyShare: modification.energyShare,
     }
+    release(gradient, state.theta, state.first, state.second)
     return { state: next, figures }
   })
 })
