@@ -55,5 +55,6 @@ export const randomDirection = (seed: number, step: number, index: number, size:
   const direction = new Float32Array(size)
   normalsInto(stream(seed, "random-direction", step * MOST_DRAWS + index), direction)
   const scale = 1 / norm(direction)
-  return direction.map((z) => z * scale)
+  for (let i = 0; i < size; i++) direction[i] *= scale
+  return direction
 }

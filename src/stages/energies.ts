@@ -4,7 +4,7 @@ import type { CentroidOf } from "../model/centroids.ts"
 import { thetaAttn } from "../model/layout.ts"
 import { exactPerturbationEnergies, perturbationEnergies } from "../model/programs.ts"
 import { norm } from "../numerics/gram.ts"
-import { TensorEngine } from "../services/TensorEngine.ts"
+import { release, TensorEngine } from "../services/TensorEngine.ts"
 import type { Dataset, ProbeConfig } from "./contracts.ts"
 import { drawProbes } from "./probes.ts"
 import type { Checkpoints } from "./trajectory.ts"
@@ -52,6 +52,7 @@ export const openEnergies = Effect.fn("openEnergies")(function* (
       const joined = new Float32Array(chunk.length * attentionSize)
       for (const [k, vector] of chunk.entries()) joined.set(vector, k * attentionSize)
       const { ys } = yield* energiesOf(at, joined)
+      release(joined)
       energies.push(...ys.energy)
     }
     return energies

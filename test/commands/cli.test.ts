@@ -201,7 +201,10 @@ describe("run", () => {
         const first = yield* cli(args)
         assert.strictEqual(first.code, 0)
         assert.sameMembers(
-          afterIntroduction(first.stderr).map((line) => line.replace(/ +done in \d+ s$/, "")),
+          afterIntroduction(first.stderr)
+            // A slow machine shows how far stages are, too.
+            .filter((line) => line.includes(" done in "))
+            .map((line) => line.replace(/ +done in \d+ s$/, "")),
           [...labels],
         )
         assert.include(first.stdout, "single: add mod 7, seed 42 (smoke: not evidence)")
@@ -222,7 +225,7 @@ describe("run", () => {
 
         const json = yield* cli([...args, "--json"])
         assert.strictEqual(json.code, 0)
-        assert.deepStrictEqual(lines(json.stderr), lines(second.stderr))
+        assert.sameMembers([...lines(json.stderr)], [...lines(second.stderr)])
         const result = Schema.decodeUnknownSync(Schema.fromJsonString(SingleResult))(json.stdout)
         assert.strictEqual(result.evidence, "smoke: not evidence")
         assert.strictEqual(result.pipeline, "single")
