@@ -145,7 +145,9 @@ layer(Quiet.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     () =>
       Effect.gen(function* () {
         const store = yield* copyOfQuiet
-        for (const kind of ["records", "runs"]) rmSync(join(store, kind), { recursive: true })
+        for (const kind of ["records", "runs"]) {
+          for (const file of filesBelow(join(store, kind))) rmSync(join(store, kind, file))
+        }
         age(store)
         yield* beside(store)
       }),
