@@ -61,18 +61,34 @@ const keepingEngine = Layer.effect(
 export const laboratory = Layer.mergeAll(keepingEngine, Progress.silent, NodeServices.layer)
 
 /** Runs every node, one after the other, so that the N-th operation is the same one each time; outputs by label. */
-const runAll = Effect.gen(function* () {
+export const runAll = Effect.gen(function* () {
   const resolve = evaluator()
   const outputs: Record<string, unknown> = {}
   for (const node of closure(targets(single(smallest)))) outputs[node.label] = yield* resolve(node)
   return outputs
 }).pipe(Effect.provide(Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess)))))
 
-const storeIn = (root: string) => Layer.fresh(ArtifactStore.layer(root))
+export const storeIn = (root: string) => Layer.fresh(ArtifactStore.layer(root))
 
 /** A run as one process does it, with `faults`. */
 const faultyRun = (root: string, faults: Faults) =>
   runAll.pipe(Effect.provide(storeIn(root)), Effect.provide(Layer.fresh(faultyFileSystem(faults))))
+
+/** Runs on a store, and dies after the first operation of that name. */
+export const dieAfter = (root: string, name: string) => {
+  const operations: Array<string> = []
+  let end: number | undefined
+  return Effect.exit(
+    faultyRun(root, {
+      operations,
+      forGood: true,
+      get failing() {
+        end ??= operations.at(-2) === name ? operations.length : undefined
+        return end
+      },
+    }),
+  )
+}
 
 /** What a store holds, without when and where it was computed. Fails the test where something in it is bad. */
 const contentsOf = Effect.fn("contentsOf")(function* (root: string) {
