@@ -5,6 +5,7 @@ import { CliOutput, Command } from "effect/cli"
 import packageJson from "../package.json" with { type: "json" }
 import { accept } from "./commands/accept.ts"
 import { exportTwin } from "./commands/exportTwin.ts"
+import { boundedInterruption, STOPPED } from "./commands/interruption.ts"
 import { list } from "./commands/list.ts"
 import { oneLine } from "./commands/oneLine.ts"
 import { reproduceAll } from "./commands/reproduceAll.ts"
@@ -40,7 +41,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 /** Says once, on standard error, why the command ends early. */
 const report = (cause: Cause.Cause<unknown>) => {
   if (Cause.hasInterruptsOnly(cause)) {
-    return Console.error("stopped; run the same command again to go on from the last checkpoint")
+    return Console.error(STOPPED)
   }
   const error = Cause.squash(cause)
   if (error instanceof Error && "_tag" in error) {
@@ -50,8 +51,10 @@ const report = (cause: Cause.Cause<unknown>) => {
 }
 
 NodeRuntime.runMain(
-  Command.run(pipeline, { version: packageJson.version }).pipe(
+  boundedInterruption.pipe(
+    Effect.andThen(Command.run(pipeline, { version: packageJson.version })),
     Effect.onError(report),
+    Effect.scoped,
     Effect.provide(invalidInvocation),
     Effect.provide(NodeServices.layer),
   ),

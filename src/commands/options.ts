@@ -33,6 +33,26 @@ export const json = Flag.Boolean("json").pipe(
   Flag.withDefault(false),
 )
 
+const keepGoing = Flag.Boolean("keep-going").pipe(
+  Flag.withDescription("After a failure, compute everything that does not depend on what failed (default)"),
+  Flag.withDefault(true),
+)
+
+const failFast = Flag.Boolean("fail-fast").pipe(
+  Flag.withDescription("After a failure, stop everything"),
+  Flag.withDefault(false),
+)
+
+/** What becomes of the rest when a stage fails. */
+export const onFailure = { keepGoing, failFast }
+
+export interface OnFailure {
+  readonly keepGoing: boolean
+  readonly failFast: boolean
+}
+
+export const stopsAll = ({ keepGoing, failFast }: OnFailure): boolean => failFast || !keepGoing
+
 const cores = availableParallelism()
 const Threads = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1024 }))
 

@@ -20,7 +20,19 @@ import { writeReport } from "../report/write.ts"
 import { Progress } from "../services/Progress.ts"
 import { BadInput } from "./BadInput.ts"
 import { oneLine } from "./oneLine.ts"
-import { commandOf, json, requireWritable, runnerLayer, scale, store, threads, workers } from "./options.ts"
+import {
+  commandOf,
+  json,
+  type OnFailure,
+  onFailure,
+  requireWritable,
+  runnerLayer,
+  scale,
+  stopsAll,
+  store,
+  threads,
+  workers,
+} from "./options.ts"
 import { isDamaged, retryDamaged } from "./retryDamaged.ts"
 
 const seeds = Flag.Int("seeds").pipe(
@@ -38,7 +50,7 @@ const out = Flag.String("out").pipe(
   Flag.optional,
 )
 
-interface Options {
+interface Options extends OnFailure {
   readonly scale: Scale
   readonly seeds: Option.Option<number>
   readonly json: boolean
@@ -59,13 +71,21 @@ class ClaimsFailed extends Schema.TaggedError<ClaimsFailed>()("ClaimsFailed", {
   }
 }
 
-const canGoWithout = (error: Error): boolean => !isDamaged(error)
+/** Whether an error only costs what depends on it. A damaged artifact is computed anew first. */
+const canGoWithout =
+  (options: OnFailure) =>
+  (error: Error): boolean =>
+    !stopsAll(options) && !isDamaged(error)
 
 /** A claim's row; one whose stages fail is not tested, and says why. */
-const rowOf = Effect.fnUntraced(function* (claim: Claim, resolve: Resolve) {
+const rowOf = Effect.fnUntraced(function* (
+  claim: Claim,
+  resolve: Resolve,
+  isTolerable: (error: Error) => boolean,
+) {
   const progress = yield* Progress
-  const evaluated = yield* Effect.result(evaluateClaim(claim, resolve, canGoWithout))
-  if (evaluated._tag === "Failure" && isDamaged(evaluated.failure))
+  const evaluated = yield* Effect.result(evaluateClaim(claim, resolve, isTolerable))
+  if (evaluated._tag === "Failure" && !isTolerable(evaluated.failure))
     return yield* Effect.fail(evaluated.failure)
   const row =
     evaluated._tag === "Success" ? evaluated.success : untestedRow(claim, oneLine(evaluated.failure))
@@ -79,8 +99,9 @@ const rowOf = Effect.fnUntraced(function* (claim: Claim, resolve: Resolve) {
 
 const sideBySide = { concurrency: "unbounded" } as const
 
-const evaluate = Effect.fnUntraced(function* (config: PaperConfig) {
+const evaluate = Effect.fnUntraced(function* (config: PaperConfig, options: OnFailure) {
   const progress = yield* Progress
+  const isTolerable = canGoWithout(options)
   const nodes = paper(config)
   const list = claims(nodes)
   const features = nodes.features.map(({ features }) => features)
@@ -92,13 +113,13 @@ const evaluate = Effect.fnUntraced(function* (config: PaperConfig) {
   yield* progress.say(claimsHeader)
   const [rows] = yield* Effect.all(
     [
-      Effect.forEach(list, (claim) => rowOf(claim, resolve), sideBySide),
+      Effect.forEach(list, (claim) => rowOf(claim, resolve, isTolerable), sideBySide),
       // Tables alone need these; what fails leaves no rows.
       Effect.forEach(
         features,
         (node) =>
           Effect.catch(resolve(node), (error) =>
-            isDamaged(error) ? Effect.fail(error) : progress.say(`${node.label}: ${oneLine(error)}`),
+            isTolerable(error) ? progress.say(`${node.label}: ${oneLine(error)}`) : Effect.fail(error),
           ),
         sideBySide,
       ),
@@ -117,7 +138,7 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
   yield* fs
     .makeDirectory(directory, { recursive: true })
     .pipe(Effect.mapError(({ message }) => new BadInput({ message: `--out ${directory}: ${message}` })))
-  const { rows, tables } = yield* retryDamaged(evaluate(config))
+  const { rows, tables } = yield* retryDamaged(evaluate(config, options))
   const corrected = correct(rows.map(({ row }) => row))
   const sizes = options.scale === "smoke" ? SMOKE_NOTE : "the paper's sizes"
   const evidence = `${sizes}; seeds ${config.seeds.join(", ")}`
@@ -131,7 +152,7 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
 
 export const reproduceAll = Command.make(
   "reproduce-all",
-  { scale, seeds, store, out, workers, threads, json },
+  { scale, seeds, store, out, workers, threads, ...onFailure, json },
   (options) => {
     const seeds = Option.match(options.seeds, { onNone: () => "", onSome: (count) => ` --seeds ${count}` })
     const command = `${commandOf("reproduce-all", options)}${seeds}`

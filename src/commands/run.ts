@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { pipelines } from "../pipelines/registry.ts"
 import { BadInput, suggest } from "./BadInput.ts"
-import { commandOf, fewWorkers, json, runnerLayer, scale, set, store, threads } from "./options.ts"
+import { commandOf, fewWorkers, json, onFailure, runnerLayer, scale, set, store, threads } from "./options.ts"
 import { runPipeline } from "./runPipeline.ts"
 
 export const run = Command.make(
@@ -15,6 +15,7 @@ export const run = Command.make(
     store,
     workers: fewWorkers,
     threads,
+    ...onFailure,
     json,
   },
   Effect.fn(function* (options) {

@@ -4,22 +4,22 @@ import { evaluateAll } from "../pipelines/Node.ts"
 import type { Scale } from "../pipelines/paper.ts"
 import { configOf } from "../pipelines/registry.ts"
 import { SingleConfig, single, targets } from "../pipelines/single.ts"
-import { requireWritable } from "./options.ts"
+import { type OnFailure, requireWritable, stopsAll } from "./options.ts"
 import { override } from "./overrides.ts"
 import { evidenceOf, render, SingleResult } from "./results.ts"
 import { retryDamaged } from "./retryDamaged.ts"
 
-export interface RunOptions {
+export interface RunOptions extends OnFailure {
   readonly pipeline: string
   readonly scale: Scale
   readonly set: ReadonlyArray<string>
   readonly json: boolean
 }
 
-const evaluateSingle = Effect.fn("evaluateSingle")(function* (config: SingleConfig) {
+const evaluateSingle = Effect.fn("evaluateSingle")(function* (config: SingleConfig, failFast: boolean) {
   const nodes = single(config)
   const { run, couplings } = nodes
-  const resolve = yield* evaluateAll(targets(nodes))
+  const resolve = yield* evaluateAll(targets(nodes), { failFast })
   return {
     run: yield* resolve(run),
     coupling: yield* Effect.forEach(couplings, ({ kind, direction, coupling }) =>
@@ -28,10 +28,11 @@ const evaluateSingle = Effect.fn("evaluateSingle")(function* (config: SingleConf
   }
 })
 
-export const runPipeline = Effect.fn("runPipeline")(function* ({ pipeline, scale, set, json }: RunOptions) {
+export const runPipeline = Effect.fn("runPipeline")(function* (options: RunOptions) {
+  const { pipeline, scale, set, json } = options
   const config = yield* override(SingleConfig, configOf(scale), set)
   yield* requireWritable
-  const outputs = yield* retryDamaged(evaluateSingle(config))
+  const outputs = yield* retryDamaged(evaluateSingle(config, stopsAll(options)))
   const result: SingleResult = {
     pipeline,
     scale,

@@ -5,6 +5,7 @@ import { stageNames } from "../pipelines/registry.ts"
 import type { ArtifactRef } from "../services/Artifact.ts"
 import { ArtifactStore, type StageRecord } from "../services/ArtifactStore.ts"
 import { getJson, getTable, getTensors } from "../services/artifacts.ts"
+import { describeGrade } from "../services/Grade.ts"
 import { referencesOf } from "../services/references.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { json, store, storeLayer } from "./options.ts"
@@ -41,12 +42,15 @@ const namesOf = (output: unknown): ReadonlyMap<string, string> =>
 const describeRecord = Effect.fnUntraced(function* ({ key, output, provenance }: StageRecord) {
   const { pathOf } = yield* ArtifactStore
   const names = namesOf(output)
-  const { accepted } = provenance
+  const { accepted, determinism } = provenance
   return [
     `${key.slice(0, 12)}  ${provenance.committedAt}  ${provenance.seconds.toFixed(1)} s${provenance.note === undefined ? "" : `  ${provenance.note}`}`,
     ...(accepted === undefined
       ? []
       : [`  computed by other code (${accepted.from.slice(0, 12)}), accepted because ${accepted.because}`]),
+    ...(determinism === undefined
+      ? []
+      : [`  computed again on ${determinism.machine}: ${describeGrade(determinism.grade)}`]),
     ...referencesOf(output).map((ref) => `  ${(names.get(ref.digest) ?? "").padEnd(12)}${pathOf(ref)}`),
   ].join("\n")
 })

@@ -3,7 +3,7 @@
  *
  * A node's input is the stage's input in which any part may be another node; the part is then that node's output.
  */
-import { Cause, Deferred, Effect, Exit, Predicate, Schema } from "effect"
+import { Cause, Deferred, Effect, Exit, Predicate, Result, Schema } from "effect"
 import { Turn } from "../services/executor/turns.ts"
 import { Progress } from "../services/Progress.ts"
 import type { Stage, StageServices } from "../services/Stage.ts"
@@ -125,13 +125,22 @@ export const evaluator = (planned: ReadonlyArray<Node<unknown>> = []): Resolve =
 
 /**
  * Computes `targets` and what they depend on side by side, the first ones first in line, and returns the function
- * that has their outputs at hand. The first failure is the result; what still runs then is interrupted.
+ * that has their outputs at hand. The first failure is the result. Before that everything else is computed that does not
+ * depend on what failed; or, with `failFast`, what still runs is interrupted.
  */
-export const evaluateAll = Effect.fn("evaluateAll")(function* (targets: ReadonlyArray<Node<unknown>>) {
+export const evaluateAll = Effect.fn("evaluateAll")(function* (
+  targets: ReadonlyArray<Node<unknown>>,
+  { failFast = false }: { readonly failFast?: boolean } = {},
+) {
   const progress = yield* Progress
   const planned = closure(targets)
   yield* progress.plan(planned.map(({ label }) => label))
   const resolve = evaluator(planned)
-  yield* Effect.forEach(targets, resolve, { ...sideBySide, discard: true })
+  const outcomes = yield* Effect.forEach(
+    planned,
+    (node) => (failFast ? Effect.map(resolve(node), Result.succeed) : Effect.result(resolve(node))),
+    sideBySide,
+  )
+  for (const outcome of outcomes) yield* Effect.fromResult(outcome)
   return resolve
 })

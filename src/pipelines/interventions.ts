@@ -2,6 +2,8 @@
  * What happens when attention may move only along, or only across, a few directions (experiment.md §6): every arm
  * for one operation and seed, paired with the natural run of the same seed, which is the control.
  */
+import { branchableUntil } from "../stages/arms.ts"
+import { KEYFRAME } from "../stages/checkpoints.ts"
 import type { Dataset, TrainedRun } from "../stages/contracts.ts"
 import { type IntervenedRun, intervene } from "../stages/intervene.ts"
 import { type Node, node } from "./Node.ts"
@@ -30,17 +32,19 @@ export interface Intervention extends Setting {
 
 export const interventions = (
   { seed, model, train, data: { operation } }: SingleConfig,
-  { data }: { readonly data: Node<Dataset>; readonly run: Node<TrainedRun> },
+  { data, run }: { readonly data: Node<Dataset>; readonly run: Node<TrainedRun> },
   { window, rank, warmup }: Pick<Arm, "window" | "rank" | "warmup">,
 ): ReadonlyArray<Intervention> =>
   settings.map((setting) => {
     const { id, arm, version, buffer } = setting
     const intervention = { arm, version, buffer, window, rank, warmup }
+    // Arms with a short warm-up need not wait for the natural run.
+    const natural = branchableUntil(intervention) < KEYFRAME ? null : run
     return {
       ...setting,
       run: node(
         intervene,
-        { data, model, train, intervention, seed },
+        { data, model, train, intervention, seed, natural },
         `${operation}/${seed} ${id} ${version}`,
       ),
     }

@@ -1,5 +1,5 @@
 /** All pipelines by name. */
-import type { StageCode } from "../services/stageCode.ts"
+import { type Recomputable, recomputable } from "../services/recomputable.ts"
 import { captureGradients } from "../stages/captureGradients.ts"
 import { compareDirections } from "../stages/compareDirections.ts"
 import { generateData } from "../stages/generateData.ts"
@@ -45,17 +45,17 @@ export const pipelines: ReadonlyArray<Pipeline> = [
 ]
 
 /** All stages that pipelines are made of, in the order of the paper's method. */
-export const stages: ReadonlyArray<StageCode> = [
-  generateData,
-  train,
-  captureGradients,
-  rollingSvd,
-  measureNull,
-  measureCoupling,
-  measurePerExample,
-  compareDirections,
-  readFeatures,
-  intervene,
+export const stages: ReadonlyArray<Recomputable> = [
+  recomputable(generateData),
+  recomputable(train),
+  recomputable(captureGradients),
+  recomputable(rollingSvd),
+  recomputable(measureNull),
+  recomputable(measureCoupling),
+  recomputable(measurePerExample),
+  recomputable(compareDirections),
+  recomputable(readFeatures),
+  recomputable(intervene),
 ]
 
 /** The names of all stages. */

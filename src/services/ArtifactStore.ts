@@ -11,6 +11,7 @@
  */
 import { Context, Effect, FileSystem, Layer, Option, Path, PlatformError, Result, Schema } from "effect"
 import { ArtifactRef, type Format } from "./Artifact.ts"
+import { Grade } from "./Grade.ts"
 import { sha256 } from "./store/canonical.ts"
 import { commitFile, makeDirectories, moveFile } from "./store/files.ts"
 import { sealed, unsealed } from "./store/sealed.ts"
@@ -66,6 +67,10 @@ export const StageRecord = Schema.Struct({
     /** It was computed by other code, under the key `from`; a person said why that does not matter. */
     accepted: Schema.optionalKey(
       Schema.Struct({ from: Schema.String, because: Schema.String, at: Schema.String }),
+    ),
+    /** It was computed again, to see how well it is determined: `rerun.ts`. */
+    determinism: Schema.optionalKey(
+      Schema.Struct({ grade: Grade, at: Schema.String, machine: Schema.String }),
     ),
   }),
 })

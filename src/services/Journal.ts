@@ -53,6 +53,8 @@ export class Journal extends Context.Service<
   Journal,
   {
     readonly append: (event: Untimed) => Effect.Effect<void, StoreFailure>
+    /** Where it is written. */
+    readonly file: Effect.Effect<string, StoreFailure>
   }
 >()("grokscope/services/Journal") {
   /** The journal of this process, begun with its first event. */
@@ -76,7 +78,8 @@ export class Journal extends Context.Service<
           Effect.gen(function* () {
             yield* makeDirectories(directory).pipe(Effect.provideContext(services))
             const start = DateTime.formatIso(yield* DateTime.now).replaceAll(/[^0-9TZ]/g, "")
-            const file = yield* fs.open(path.join(directory, `${start}-${process.pid}.ndjson`), { flag: "a" })
+            const name = path.join(directory, `${start}-${process.pid}.ndjson`)
+            const file = yield* fs.open(name, { flag: "a" })
             yield* write(file, { _tag: "Started", command, pid: process.pid, host: hostname() })
             yield* Effect.addFinalizer((exit) => {
               const outcome = Exit.isSuccess(exit)
@@ -86,14 +89,18 @@ export class Journal extends Context.Service<
                   : "failed"
               return Effect.ignore(turn.withPermit(write(file, { _tag: "Ended", outcome })))
             })
-            return file
+            return { name, file }
           }).pipe(Scope.provide(scope)),
         )
         return Journal.of({
           append: (event) =>
             turn
-              .withPermit(Effect.flatMap(opened, (file) => write(file, event)))
+              .withPermit(Effect.flatMap(opened, ({ file }) => write(file, event)))
               .pipe(failed("write", directory)),
+          file: opened.pipe(
+            Effect.map(({ name }) => name),
+            failed("write", directory),
+          ),
         })
       }),
     )

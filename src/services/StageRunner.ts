@@ -2,15 +2,15 @@
  * Runs stages through the store: the same key returns the stored output, anything else is computed and committed.
  * Running again is resuming; there is no flag for it. One key, and one cursor, is computed once at a time, by this process or another. Knows no particular stage.
  */
-import { arch, cpus, platform } from "node:os"
 import { Context, DateTime, Effect, Latch, Layer, Option, Schema, Scope, Semaphore } from "effect"
 import { ArtifactStore, type DamagedArtifact, type StageRecord, type StoreError } from "./ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "./CodeFingerprint.ts"
 import { Executor, type StageFailure } from "./executor/Executor.ts"
 import { Journal } from "./Journal.ts"
 import { Leases } from "./Leases.ts"
+import { machine } from "./machine.ts"
 import { Progress } from "./Progress.ts"
-import { reachableFrom, referencesOf } from "./references.ts"
+import { isWhole, referencesOf } from "./references.ts"
 import type { Stage } from "./Stage.ts"
 import { stageCode } from "./stageCode.ts"
 import { digestOf } from "./store/canonical.ts"
@@ -82,7 +82,7 @@ export class StageRunner extends Context.Service<
         const progress = yield* Progress
         const executor = yield* Executor
         const leases = yield* Leases
-        const { append } = yield* Journal
+        const { append, file } = yield* Journal
 
         /** Keys are formed and looked up one at a time, so that stages get in line in the order of asking. */
         const turn = yield* Semaphore.make(1)
@@ -91,16 +91,14 @@ export class StageRunner extends Context.Service<
         const ran = new Map<string, Ran>()
 
         const warn = ({ message }: DamagedArtifact) => progress.say(`warning: ${message}`)
-
-        /** Whether every artifact that encoded data leads to is there. */
-        const isWhole = (value: unknown) =>
-          Effect.gen(function* () {
-            for (const ref of yield* reachableFrom(value)) if (!(yield* store.has(ref))) return false
-            return true
-          }).pipe(
-            Effect.provideService(ArtifactStore, store),
-            Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), false)),
-          )
+        const tellOfFailure = Effect.fnUntraced(function* (
+          named: Pick<Ran, "label" | "stage" | "key">,
+          error: unknown,
+        ) {
+          const because = describe(error)
+          yield* progress.say(`${named.label} failed: ${because} (log: ${yield* file})`)
+          yield* append({ _tag: "Failed", ...named, because })
+        })
 
         /** The stored output under a key, if everything that it leads to is there. */
         const lookup = Effect.fnUntraced(function* <Input, Output, E, R>(
@@ -113,7 +111,11 @@ export class StageRunner extends Context.Service<
             .pipe(Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), Option.none())))
           if (Option.isNone(record)) return none
           const { output, provenance } = record.value
-          if (!(yield* isWhole(output))) return none
+          const whole = isWhole(output).pipe(
+            Effect.provideService(ArtifactStore, store),
+            Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), false)),
+          )
+          if (!(yield* whole)) return none
           return Option.map(Schema.decodeUnknownOption(stage.output)(output), (output) => ({
             output,
             provenance,
@@ -129,8 +131,8 @@ export class StageRunner extends Context.Service<
           const encodedInput = yield* Schema.encodeEffect(stage.input)(input)
           const preimage = { ...(yield* stageCode(stage)), input: encodedInput }
           const key = digestOf(preimage)
-          const identity = stage.identity === undefined ? encodedInput : stage.identity(input)
-          const cursorKey = digestOf({ ...preimage, input: identity })
+          const { identity } = stage
+          const cursorKey = identity === undefined ? key : digestOf({ ...preimage, input: identity(input) })
           const earlier = inFlight.get(cursorKey)
           const stored = yield* lookup(stage, key)
           if (Option.isSome(stored)) return { _tag: "Cached", key, ...stored.value } as const
@@ -183,15 +185,13 @@ export class StageRunner extends Context.Service<
               error instanceof Elsewhere
                 ? Effect.void
                 : // Whoever waits for the failure does not wait for the journal, which ends after this.
-                  Effect.forkDetach(append({ _tag: "Failed", ...named, because: describe(error) }), {
-                    startImmediately: true,
-                  }),
+                  Effect.forkDetach(tellOfFailure(named, error), { startImmediately: true }),
             ),
           )
           const provenance = {
             committedAt: DateTime.formatIso(yield* DateTime.now),
             seconds,
-            machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, ${platform()} ${arch()}`,
+            machine: machine(),
             node: process.version,
             ...(note === undefined ? {} : { note }),
           }

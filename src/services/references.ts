@@ -28,3 +28,10 @@ export const reachableFrom = (
     )
     return [...direct, ...behind.flat()]
   })
+
+/** Whether everything that encoded data leads to is there. Fails where a JSON artifact on the way is damaged. */
+export const isWhole = Effect.fn("isWhole")(function* (value: unknown) {
+  const store = yield* ArtifactStore
+  for (const ref of yield* reachableFrom(value)) if (!(yield* store.has(ref))) return false
+  return true
+})

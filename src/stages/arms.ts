@@ -69,6 +69,12 @@ export const InterventionConfig = Schema.Struct({
 )
 export type InterventionConfig = typeof InterventionConfig.Type
 
+/** The last step whose state an arm can go on from as if it had been at work from the beginning: what it does is not begun. */
+export const branchableUntil = ({ arm, window, warmup }: InterventionConfig): number => {
+  if (arm === "frozen") return 0
+  return Math.max(0, usesWindow(arm) ? warmup - window : warmup)
+}
+
 export interface Modification {
   /** [attentionSize]; overwritten by the next step. */
   readonly vector: Float32Array

@@ -3,7 +3,7 @@ import { Effect, Option, Schema } from "effect"
 import { ArtifactRef } from "../services/Artifact.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { f32Tensor, float32, getTensors, putTensors } from "../services/artifacts.ts"
-import { Evaluation } from "./evaluation.ts"
+import { Evaluation } from "./contracts.ts"
 
 /** An entry of the cursor. `losses` and `gradientNorms` are those of the steps since the entry before. */
 export const Checkpoint = Schema.Struct({
@@ -17,7 +17,9 @@ export const Checkpoint = Schema.Struct({
 export type Checkpoint = typeof Checkpoint.Type
 
 /** Moments are kept at multiples of this step, to branch and resume from. */
-const KEYFRAME = 500
+export const KEYFRAME = 500
+
+export const isKeyframe = ({ step }: { readonly step: number }): boolean => step % KEYFRAME === 0
 
 /** Parameters and AdamW's moments, [layout.size] each. */
 export interface TrainingState {
@@ -33,7 +35,10 @@ export const storeState = Effect.fn("storeState")(function* ({ theta, first, sec
   }
 })
 
-export const loadState = Effect.fn("loadState")(function* ({ theta, moments }: Checkpoint) {
+export const loadState = Effect.fn("loadState")(function* ({
+  theta,
+  moments,
+}: Pick<Checkpoint, "theta" | "moments">) {
   const saved = yield* getTensors(moments)
   const state: TrainingState = {
     theta: yield* float32(yield* getTensors(theta), "theta"),
@@ -44,9 +49,9 @@ export const loadState = Effect.fn("loadState")(function* ({ theta, moments }: C
 })
 
 /** Deletes the moments of a checkpoint that is no longer the newest, unless they are kept to branch from. */
-export const dropMoments = Effect.fn("dropMoments")(function* ({ step, moments }: Checkpoint) {
+export const dropMoments = Effect.fn("dropMoments")(function* (checkpoint: Checkpoint) {
   const store = yield* ArtifactStore
-  if (step % KEYFRAME !== 0) yield* store.drop(moments)
+  if (!isKeyframe(checkpoint)) yield* store.drop(checkpoint.moments)
 })
 
 /** The longest prefix of the entries whose parameters exist and whose last moments exist too. */

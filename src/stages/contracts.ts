@@ -49,8 +49,31 @@ export const ModelConfig = Schema.Struct({
 
 const Step = Schema.NullOr(Schema.Int)
 
-/** The checkpoints of a trajectory, in order. `theta` [size] float32 is the flat parameter vector. */
-export const Trajectory = Schema.Array(Schema.Struct({ step: Schema.Int, theta: ArtifactRef }))
+/** Loss and accuracy on all training and all test pairs. */
+export const Evaluation = Schema.Struct({
+  /** Mean cross-entropies, summed over tasks. */
+  trainLoss: Schema.Finite,
+  testLoss: Schema.Finite,
+  /** The worst task's, so that what is asked of it is asked of every task; with one task, simply the accuracy. */
+  trainAccuracy: Schema.Finite,
+  testAccuracy: Schema.Finite,
+  /** Each task's, in the order of the data set's operations. */
+  taskTrainAccuracy: Schema.Array(Schema.Finite),
+  taskTestAccuracy: Schema.Array(Schema.Finite),
+})
+export type Evaluation = typeof Evaluation.Type
+
+/** The checkpoints of a trajectory, in order. */
+export const Trajectory = Schema.Array(
+  Schema.Struct({
+    step: Schema.Int,
+    /** [size] float32, the flat parameter vector. */
+    theta: ArtifactRef,
+    /** The optimiser's moments `first` and `second` [size] float32, at some checkpoints: what another training branches from. */
+    moments: Schema.NullOr(ArtifactRef),
+    evaluation: Evaluation,
+  }),
+)
 
 /** When a run grokked, under each definition of experiment.md §3, and how it ended. */
 export const Outcome = Schema.Struct({

@@ -1,23 +1,11 @@
 /** Loss and accuracy of parameters on all training and all test pairs. */
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import type { Layout } from "../model/layout.ts"
 import { evaluateExamples } from "../model/programs.ts"
 import { mean } from "../numerics/statistics.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
+import type { Evaluation } from "./contracts.ts"
 import { type Pairs, take } from "./pairs.ts"
-
-export const Evaluation = Schema.Struct({
-  /** Mean cross-entropies, summed over tasks. */
-  trainLoss: Schema.Finite,
-  testLoss: Schema.Finite,
-  /** The worst task's, so that what is asked of it is asked of every task; with one task, simply the accuracy. */
-  trainAccuracy: Schema.Finite,
-  testAccuracy: Schema.Finite,
-  /** Each task's, in the order of the data set's operations. */
-  taskTrainAccuracy: Schema.Array(Schema.Finite),
-  taskTestAccuracy: Schema.Array(Schema.Finite),
-})
-export type Evaluation = typeof Evaluation.Type
 
 /** Examples per step of the program; the last chunk is filled up with the first examples. */
 const CHUNK = 512

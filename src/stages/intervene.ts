@@ -7,23 +7,34 @@
  * gradient → optimiser. Moments see the modified gradient; weight decay still acts on attention. In the update
  * version the optimiser steps naturally, then the displacement (decay included) is modified.
  *
- * Resumable like a training, from the newest evaluation block.
+ * Resumable like a training, from the newest evaluation block. Where the arm leaves the first steps alone for long, it
+ * branches from the natural run instead of training them again.
  */
 import { table } from "arquero"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import type { StepScalars } from "../model/optimizer.ts"
 import { applyGradient, clippedGradient } from "../model/programs.ts"
 import { dot, norm } from "../numerics/gram.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
-import { f32Tensor, float32, getTensors, putTable, putTensors } from "../services/artifacts.ts"
+import { putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { type Cursor, stage } from "../services/Stage.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
 import { type Arm, InterventionConfig, openArm } from "./arms.ts"
+import {
+  type Block,
+  loadBlockState,
+  type Passed,
+  passedNaturally,
+  resumable,
+  type StepFigures,
+  storeBlockState,
+} from "./blocks.ts"
+import { branchOf } from "./branch.ts"
 import type { TrainingState } from "./checkpoints.ts"
-import { Dataset, ModelConfig, Outcome, Seed } from "./contracts.ts"
-import { Evaluation, openEvaluation } from "./evaluation.ts"
+import { Dataset, ModelConfig, Outcome, Seed, TrainedRun } from "./contracts.ts"
+import { openEvaluation } from "./evaluation.ts"
 import { loadPairs } from "./pairs.ts"
 import {
   curveTable,
@@ -43,6 +54,11 @@ const Input = Schema.Struct({
   train: TrainConfig,
   intervention: InterventionConfig,
   seed: Seed,
+  /**
+   * The run of the same data, model, training and seed without intervention, to branch from where the warm-up is long;
+   * null to train the warm-up here. The result is the same.
+   */
+  natural: Schema.NullOr(TrainedRun),
 })
 
 export const IntervenedRun = Schema.Struct({
@@ -61,60 +77,6 @@ export const IntervenedRun = Schema.Struct({
   energyShare: Schema.NullOr(Schema.Finite),
 })
 export type IntervenedRun = typeof IntervenedRun.Type
-
-/** Figures of one step; null as in `IntervenedRun.steps`. */
-const StepFigures = Schema.Struct({
-  loss: Schema.Finite,
-  gradientNorm: Schema.Finite,
-  normRatio: Schema.NullOr(Schema.Finite),
-  cosine: Schema.NullOr(Schema.Finite),
-  energyShare: Schema.NullOr(Schema.Finite),
-})
-type StepFigures = typeof StepFigures.Type
-
-/** An entry of the cursor: the state after `step`, kept for the newest entry and for step 0, and the block's figures. */
-const Block = Schema.Struct({
-  step: Schema.Int,
-  state: ArtifactRef,
-  figures: Schema.Array(StepFigures),
-  evaluation: Evaluation,
-})
-type Block = typeof Block.Type
-
-const storeBlockState = ({ theta, first, second }: TrainingState, rows: ReadonlyArray<Float32Array>) =>
-  putTensors({
-    theta: f32Tensor(theta),
-    first: f32Tensor(first),
-    second: f32Tensor(second),
-    ...Object.fromEntries(rows.map((row, i) => [`row.${i}`, f32Tensor(row)])),
-  })
-
-const loadBlockState = Effect.fn("loadBlockState")(function* ({ state }: Block) {
-  const tensors = yield* getTensors(state)
-  const count = Object.keys(tensors).filter((name) => name.startsWith("row.")).length
-  const training: TrainingState = {
-    theta: yield* float32(tensors, "theta"),
-    first: yield* float32(tensors, "first"),
-    second: yield* float32(tensors, "second"),
-  }
-  const rows = yield* Effect.forEach(Array.from({ length: count }).keys(), (i) =>
-    float32(tensors, `row.${i}`),
-  )
-  return { training, rows }
-})
-
-/** The blocks to go on from: up to the last one whose state is there. */
-const resumable = Effect.fn("resumable")(function* (entries: ReadonlyArray<unknown>, every: number) {
-  const store = yield* ArtifactStore
-  const blocks: Array<Block> = []
-  for (const [i, entry] of entries.entries()) {
-    const block = Schema.decodeUnknownOption(Block)(entry)
-    if (Option.isNone(block) || block.value.step !== i * every) break
-    blocks.push(block.value)
-  }
-  while (blocks.length > 0 && !(yield* store.has(blocks[blocks.length - 1].state))) blocks.pop()
-  return blocks
-})
 
 /** What modifying `natural` to `modified` did to it. */
 const compare = (natural: Float32Array, modified: Float32Array) => {
@@ -190,6 +152,25 @@ const openStep = Effect.fn("openStep")(function* (input: typeof Input.Type, arm:
   })
 })
 
+/** Where a run goes on: what it has passed, and what it needs for the next step. */
+const openRun = Effect.fn("openRun")(function* (input: typeof Input.Type, cursor: Cursor) {
+  const { data, model, train: config, intervention, natural, seed } = input
+  const every = config.evaluateEvery
+  const branch = natural === null ? null : yield* branchOf(natural, intervention)
+  const before = (branch?.blocks ?? []).map(passedNaturally)
+  const first = before.length === 0 ? 0 : before[before.length - 1].step + every
+  // A run that did not branch has entries from the beginning, which are as good.
+  const fromStart = yield* resumable(cursor.entries, every, 0)
+  const own = fromStart.length > 0 ? fromStart : yield* resumable(cursor.entries, every, first)
+  const passed: Array<Passed> = fromStart.length > 0 ? [...own] : [...before, ...own]
+  const last = own.at(-1)
+  const { training, rows } =
+    last === undefined
+      ? { training: branch?.state ?? initialState(layoutOf(data, model), seed), rows: [] }
+      : yield* loadBlockState(last)
+  return { own, passed, training, rows }
+})
+
 /** All blocks up to the end of the run. */
 const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, cursor: Cursor) {
   const { data, model, train: config, intervention, seed } = input
@@ -197,16 +178,12 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, 
   const progress = yield* Progress
   const layout = layoutOf(data, model)
   const evaluate = yield* openEvaluation(layout, yield* loadPairs(data))
-  const blocks = yield* resumable(cursor.entries, config.evaluateEvery)
-  const resumed = blocks.at(-1)
+  const { own, passed, training, rows } = yield* openRun(input, cursor)
   // A kill between a commit and the deletion of the state before it leaves that state behind.
-  yield* Effect.forEach(blocks.slice(1, -1), ({ state }) => store.drop(state), { discard: true })
-  const start =
-    resumed === undefined
-      ? { training: initialState(layout, seed), rows: [] }
-      : yield* loadBlockState(resumed)
-  const arm = openArm(intervention, layout.attentionSize, seed, start.rows)
+  yield* Effect.forEach(own.slice(1, -1), ({ state }) => store.drop(state), { discard: true })
+  const arm = openArm(intervention, layout.attentionSize, seed, rows)
   const step = yield* openStep(input, arm)
+  let previous = own.at(-1)
 
   const commit = Effect.fnUntraced(function* (
     at: number,
@@ -220,20 +197,20 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, 
       evaluation.testLoss,
     ]
     if (!numbers.every(Number.isFinite)) return yield* new Diverged({ step: at })
-    const previous = blocks.at(-1)
     const block: Block = { step: at, state: yield* storeBlockState(state, arm.rows()), figures, evaluation }
     yield* cursor.advance(at, block)
     // The state before the first step is the same for every arm.
     if (previous !== undefined && previous.step > 0) yield* store.drop(previous.state)
-    blocks.push(block)
+    previous = block
+    passed.push(block)
     const note = noteOn({ losses: figures.map(({ loss }) => loss), evaluation })
     yield* progress.step({ done: at, total: config.maxSteps, unit: "step", note })
   })
 
-  let state = start.training
-  if (resumed === undefined) yield* commit(0, state, [])
-  while (blocks[blocks.length - 1].step < endOf(config, blocks)) {
-    const first = blocks[blocks.length - 1].step + 1
+  let state = training
+  if (passed.length === 0) yield* commit(0, state, [])
+  while (passed[passed.length - 1].step < endOf(config, passed)) {
+    const first = passed[passed.length - 1].step + 1
     const figures: Array<StepFigures> = []
     for (let t = first; t < first + config.evaluateEvery; t++) {
       const taken = yield* step(t, state)
@@ -242,8 +219,8 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, 
     }
     yield* commit(first + config.evaluateEvery - 1, state, figures)
   }
-  const end = endOf(config, blocks)
-  return blocks.filter(({ step }) => step <= end)
+  const end = endOf(config, passed)
+  return passed.filter(({ step }) => step <= end)
 })
 
 const stepTable = (figures: ReadonlyArray<StepFigures>) =>
@@ -268,7 +245,7 @@ export const intervene = stage({
   input: Input,
   output: IntervenedRun,
   usesEngine: true,
-  identity: ({ train: { maxSteps: _, stop: __, ...train }, ...rest }) => ({ ...rest, train }),
+  identity: ({ train: { maxSteps: _, stop: __, ...train }, natural: ___, ...rest }) => ({ ...rest, train }),
   run: (input, cursor) =>
     Effect.scoped(
       Effect.gen(function* () {

@@ -15,6 +15,7 @@ import { TensorEngine } from "../services/TensorEngine.ts"
 import {
   type Checkpoint,
   dropMoments,
+  isKeyframe,
   loadState,
   resumable,
   storeState,
@@ -104,7 +105,12 @@ export const train = stage({
       Effect.gen(function* () {
         const checkpoints = yield* trainToEnd(input, cursor)
         const { data, model, train: config } = input
-        const trajectory = checkpoints.map(({ step, theta }) => ({ step, theta }))
+        const trajectory = checkpoints.map(({ step, theta, moments, evaluation }) => ({
+          step,
+          theta,
+          moments: isKeyframe({ step }) ? moments : null,
+          evaluation,
+        }))
         const run: TrainedRun = {
           model: { modulus: data.modulus, tasks: data.operations.length, ...model },
           trajectory: yield* putJson(Trajectory, trajectory),

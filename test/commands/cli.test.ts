@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -32,6 +32,11 @@ const refusals: ReadonlyArray<
   ["an unknown subcommand", ["rnu", "single"], ["rnu", "run"]],
   ["an unknown pipeline", ["run", "singel", "--store", "SANDBOX/new"], ["singel", "did you mean single?"]],
   ["no pipeline", ["run"], ["pipeline"]],
+  [
+    "to rerun a stage that is not there",
+    ["verify", "--rerun", "tain", "--store", "SANDBOX"],
+    ["tain", "mean train"],
+  ],
   ["to verify a store that is not there", ["verify", "--store", "SANDBOX/new"], ["--store", "new"]],
   ["the whole paper by `run`", ["run", "reproduce-all"], ["pnpm pipeline reproduce-all"]],
   ["no seeds", ["reproduce-all", "--seeds", "0"], ["--seeds", "0", "between 1 and 100"]],
@@ -246,6 +251,10 @@ describe("run", () => {
         assert.strictEqual(verified.code, 0)
         assert.match(verified.stdout, /^\d+ artifacts .+: all are what they should be\n$/)
 
+        const again = yield* cli(["verify", "--rerun", "train", "--store", store])
+        assert.strictEqual(again.code, 0, again.stderr)
+        assert.strictEqual(again.stdout, `train ${key.slice(0, 12)}  bitwise\n`)
+
         const { working, runs } = yield* statusOf(store)
         assert.deepStrictEqual(working, [])
         assert.deepStrictEqual(
@@ -281,6 +290,9 @@ describe("run", () => {
       const [message, ...others] = lines(stderr).filter((line) => line.startsWith("error: "))
       assert.include(message, "train.learningRate")
       assert.deepStrictEqual(others, [])
+      const [told] = lines(stderr).filter((line) => line.startsWith("train failed: "))
+      const [, log = ""] = /\(log: (.+)\)$/.exec(told) ?? []
+      assert.include(readFileSync(log, "utf8"), '"_tag":"Failed"')
 
       const [run] = (yield* statusOf(store)).runs
       assert.strictEqual(run.outcome, "failed")

@@ -156,6 +156,32 @@ layer(Reference.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     TIMEOUT,
   )
 
+  it.effect(
+    "that gets a second signal ends at once, says how to go on, and goes on as after a kill",
+    () =>
+      Effect.gen(function* () {
+        const { run: reference } = yield* Reference
+        const store = join(yield* temporaryDirectory, "store")
+        const stopped = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const child = yield* start(run(store))
+            yield* reaches(store, 60, child.isRunning)
+            // Two of one kind may arrive as one.
+            yield* child.kill("SIGINT")
+            yield* child.kill("SIGTERM")
+            return yield* Effect.timeout(child.finished, 500)
+          }),
+        )
+        assert.strictEqual(stopped.signal, "SIGKILL")
+        assert.include(stopped.stderr, "run the same command again")
+        const { code, stdout } = yield* cli(run(store))
+        assert.strictEqual(code, 0)
+        assert.strictEqual(stdout, reference.stdout)
+        assert.deepStrictEqual(texts(store), texts(reference.store))
+      }),
+    TIMEOUT,
+  )
+
   const damages: ReadonlyArray<readonly [string, (file: string) => void]> = [
     [
       "a flipped bit",

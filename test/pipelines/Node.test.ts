@@ -278,7 +278,19 @@ describe("evaluateAll", () => {
     }).pipe(Effect.provide(idle()))
   })
 
-  it.effect("fails with the first failure, although others wait for what is interrupted then", () =>
+  it.effect("goes on after a failure with what does not depend on it, then fails with that", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const broken = new Node<string>("broken", "broken", [], () => Effect.fail(new Error("no result")))
+      const other = timed(log, "other", 5)
+      const targets = [timed(log, "after both", 1, [broken, other]), timed(log, "apart", 10)]
+      const error = yield* Effect.flip(evaluateAll(targets))
+      assert.strictEqual(error.message, "no result")
+      assert.deepStrictEqual(log, ["other starts", "apart starts", "other ends", "apart ends"])
+    }).pipe(Effect.provide(idle())),
+  )
+
+  it.effect("stops everything after a failure when it shall fail fast, although others wait for it", () =>
     Effect.gen(function* () {
       const shared = new Node<number>("shared", "shared", [], () => Effect.never)
       const broken = new Node<number>("broken", "broken", [], () =>
@@ -289,7 +301,7 @@ describe("evaluateAll", () => {
           Effect.forEach(upstream, resolve, { concurrency: "unbounded" }),
         )
       const both = uses("both", [shared, broken])
-      const error = yield* Effect.flip(evaluateAll([both, uses("one", [shared])]))
+      const error = yield* Effect.flip(evaluateAll([both, uses("one", [shared])], { failFast: true }))
       assert.strictEqual(error.message, "broken")
     }).pipe(Effect.provide(idle())),
   )

@@ -54,6 +54,7 @@ export const inputOf = Effect.fn("inputOf")(function* (change: Change = {}) {
     train: { ...config, ...change.train },
     intervention: { ...keepSed, ...change.intervention },
     seed,
+    natural: null,
   }
   return input
 })

@@ -1,0 +1,34 @@
+/**
+ * What Ctrl-C and SIGTERM do beyond interrupting the command: it has two seconds to commit what can be committed and to
+ * leave; a second signal ends it at once. Either way the store is as after a kill, which loses nothing that is committed.
+ */
+import { Effect } from "effect"
+
+/** Milliseconds: with what it takes to notice and to end, less than two seconds. */
+const GRACE = 1800
+
+export const STOPPED = "stopped; run the same command again to go on from the last checkpoint"
+
+/** The process itself: worker threads may be inside of native code, which cannot be left in order. */
+const endAtOnce = () => {
+  process.stderr.write(`${STOPPED}\n`)
+  process.kill(process.pid, "SIGKILL")
+}
+
+/** Holds until the scope closes. */
+export const boundedInterruption = Effect.acquireRelease(
+  Effect.sync(() => {
+    let signalled = false
+    const onSignal = () => {
+      if (signalled) return endAtOnce()
+      signalled = true
+      setTimeout(endAtOnce, GRACE).unref()
+    }
+    const signals = ["SIGINT", "SIGTERM"] as const
+    for (const signal of signals) process.on(signal, onSignal)
+    return () => {
+      for (const signal of signals) process.removeListener(signal, onSignal)
+    }
+  }),
+  (release) => Effect.sync(release),
+)
