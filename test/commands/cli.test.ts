@@ -137,6 +137,19 @@ describe("the command refuses", () => {
   )
 })
 
+describe("the command refuses", () => {
+  it.live("to work with too few open files: one line, exit code 2, nothing done", () =>
+    Effect.gen(function* () {
+      const { cwd, env, files, place } = yield* sandbox
+      const before = files()
+      const { code, stderr } = yield* cli(single.map(place), { cwd, env, limit: "-n 63" })
+      assert.match(stderr, /^error: only 63 files .*ulimit -n 64[^\n]+\n$/)
+      assert.strictEqual(code, 2)
+      assert.deepStrictEqual(files(), before)
+    }).pipe(Effect.provide(NodeServices.layer)),
+  )
+})
+
 describe("list", () => {
   it.live(
     "names the pipelines, every stage of a small one with what it comes after, and counts a large one's",

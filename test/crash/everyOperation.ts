@@ -22,7 +22,7 @@ import { type Faults, faultyFileSystem, noFaults } from "../services/store/fault
 import { temporaryDirectory, temporaryFilesBelow } from "../services/store/temporary.ts"
 
 /** Every stage, as small as the Schemas allow where more would only repeat. */
-const smallest: SingleConfig = {
+export const smallest: SingleConfig = {
   ...tiny,
   data: { ...tiny.data, modulus: 5 },
   model: { width: 2, heads: 1, feedForward: 1, layers: 1 },
