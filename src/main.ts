@@ -1,6 +1,6 @@
 /** The `pnpm pipeline` command line: composes commands, decides exit codes, nothing else. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Cause, Console, Effect, Exit } from "effect"
+import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import packageJson from "../package.json" with { type: "json" }
 import { accept } from "./commands/accept.ts"
@@ -13,6 +13,7 @@ import { run } from "./commands/run.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
 import { verify } from "./commands/verify.ts"
+import { quickLookups } from "./services/store/quickLookups.ts"
 
 const pipeline = Command.make("pipeline").pipe(
   Command.withDescription(
@@ -56,7 +57,7 @@ NodeRuntime.runMain(
     Effect.onError(report),
     Effect.scoped,
     Effect.provide(invalidInvocation),
-    Effect.provide(NodeServices.layer),
+    Effect.provide(quickLookups.pipe(Layer.provideMerge(NodeServices.layer))),
   ),
   { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },
 )

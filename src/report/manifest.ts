@@ -1,6 +1,6 @@
 /** What a reproduction was made with: versions, machine, sizes, times, and the key of every stage. */
 import { cpus, totalmem } from "node:os"
-import { Effect, FileSystem, Path, Schema } from "effect"
+import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { StageRunner } from "../services/StageRunner.ts"
@@ -20,7 +20,7 @@ export const Manifest = Schema.Struct({
     first: Schema.String,
     last: Schema.String,
   }),
-  /** Of the process that wrote this. Nothing cached and no interruption: the whole reproduction's. */
+  /** Of the process that last computed a stage. Nothing cached and no interruption: the whole reproduction's. */
   process: Schema.Struct({
     computed: Schema.Int,
     cached: Schema.Int,
@@ -43,6 +43,8 @@ export const Manifest = Schema.Struct({
       accepted: Schema.optionalKey(Schema.String),
     }),
   ),
+  /** SHA-256 of every file beside this one, by name. */
+  files: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
 })
 export type Manifest = typeof Manifest.Type
 
@@ -61,9 +63,19 @@ const sizeOf = Effect.fnUntraced(function* (directory: string) {
   return sizes.reduce((sum, size) => sum + size, 0)
 })
 
+/** Whether the very same computations are behind two lists of stages. */
+const isSameRun = (a: Manifest["stages"], b: Manifest["stages"]): boolean =>
+  a.length === b.length &&
+  a.every(({ key, committedAt }, i) => key === b[i].key && committedAt === b[i].committedAt)
+
 const round = (value: number, digits: number): number => Number(value.toFixed(digits))
 
-export const manifestOf = Effect.fn("manifestOf")(function* (evidence: string) {
+/** @param before the manifest that stood there before, of a run that may have computed what this one found */
+export const manifestOf = Effect.fn("manifestOf")(function* (
+  evidence: string,
+  files: Readonly<Record<string, string>>,
+  before: Option.Option<Manifest>,
+) {
   const runner = yield* StageRunner
   const engine = yield* TensorEngine
   const ran = (yield* runner.history).toSorted((a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : 0))
@@ -74,6 +86,22 @@ export const manifestOf = Effect.fn("manifestOf")(function* (evidence: string) {
   const byKind = new Map<string, number>()
   for (const { stage, provenance } of ran) {
     byKind.set(stage, (byKind.get(stage) ?? 0) + provenance.seconds)
+  }
+  const stages = ran.map(({ label, key, provenance }) => ({
+    label,
+    key,
+    seconds: round(provenance.seconds, 2),
+    committedAt: provenance.committedAt,
+    machine: provenance.machine,
+    ...(provenance.accepted === undefined ? {} : { accepted: provenance.accepted.because }),
+  }))
+  const same = Option.filter(before, (manifest) => isSameRun(manifest.stages, stages))
+  const own = {
+    computed: ran.length - cached,
+    cached,
+    wallMinutes: round(process.uptime() / 60, 1),
+    cpuMinutes: round((userCPUTime + systemCPUTime) / 60e6, 1),
+    peakMemoryMiB: Math.round(maxRSS / 1024),
   }
   const manifest: Manifest = {
     evidence,
@@ -91,23 +119,12 @@ export const manifestOf = Effect.fn("manifestOf")(function* (evidence: string) {
       first: times[0] ?? "",
       last: times.at(-1) ?? "",
     },
-    process: {
-      computed: ran.length - cached,
-      cached,
-      wallMinutes: round(process.uptime() / 60, 1),
-      cpuMinutes: round((userCPUTime + systemCPUTime) / 60e6, 1),
-      peakMemoryMiB: Math.round(maxRSS / 1024),
-    },
+    process:
+      cached < ran.length ? own : Option.match(same, { onNone: () => own, onSome: ({ process }) => process }),
     storeMiB: Math.round((yield* sizeOf(root)) / 2 ** 20),
     seconds: Object.fromEntries([...byKind].sort().map(([stage, seconds]) => [stage, round(seconds, 1)])),
-    stages: ran.map(({ label, key, provenance }) => ({
-      label,
-      key,
-      seconds: round(provenance.seconds, 2),
-      committedAt: provenance.committedAt,
-      machine: provenance.machine,
-      ...(provenance.accepted === undefined ? {} : { accepted: provenance.accepted.because }),
-    })),
+    stages,
+    files,
   }
   return manifest
 })

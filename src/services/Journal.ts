@@ -23,6 +23,9 @@ import {
 import { ArtifactStore, StoreFailure } from "./ArtifactStore.ts"
 import { makeDirectories } from "./store/files.ts"
 
+/** Milliseconds that an event of little weight may wait to be written. */
+const FLUSH = 100
+
 const at = Schema.String
 const computation = { at, label: Schema.String, stage: Schema.String, key: Schema.String }
 
@@ -70,10 +73,18 @@ export class Journal extends Context.Service<
         const directory = path.join(root, "runs")
         const turn = yield* Semaphore.make(1)
 
-        const write = Effect.fnUntraced(function* (file: FileSystem.File, event: Untimed) {
-          const timed = { at: DateTime.formatIso(yield* DateTime.now), ...event }
-          yield* file.writeAll(new TextEncoder().encode(`${JSON.stringify(timed)}\n`))
+        /** Lines that are not written yet. */
+        let pending = ""
+        const note = Effect.fnUntraced(function* (event: Untimed) {
+          pending += `${JSON.stringify({ at: DateTime.formatIso(yield* DateTime.now), ...event })}\n`
         })
+        const flush = Effect.fnUntraced(function* (file: FileSystem.File) {
+          if (pending === "") return
+          const lines = new TextEncoder().encode(pending)
+          pending = ""
+          yield* file.writeAll(lines)
+        })
+        const write = (file: FileSystem.File, event: Untimed) => Effect.andThen(note(event), flush(file))
         const opened = yield* Effect.cached(
           Effect.gen(function* () {
             yield* makeDirectories(directory).pipe(Effect.provideContext(services))
@@ -81,6 +92,9 @@ export class Journal extends Context.Service<
             const name = path.join(directory, `${start}-${process.pid}.ndjson`)
             const file = yield* fs.open(name, { flag: "a" })
             yield* write(file, { _tag: "Started", command, pid: process.pid, host: hostname() })
+            yield* turn
+              .withPermit(flush(file))
+              .pipe(Effect.ignore, Effect.delay(FLUSH), Effect.forever, Effect.forkScoped)
             yield* Effect.addFinalizer((exit) => {
               const outcome = Exit.isSuccess(exit)
                 ? "done"
@@ -95,7 +109,12 @@ export class Journal extends Context.Service<
         return Journal.of({
           append: (event) =>
             turn
-              .withPermit(Effect.flatMap(opened, ({ file }) => write(file, event)))
+              .withPermit(
+                // What is found is told in batches: a run that finds everything does little else.
+                Effect.flatMap(opened, ({ file }) =>
+                  event._tag === "Found" ? note(event) : write(file, event),
+                ),
+              )
               .pipe(failed("write", directory)),
           file: opened.pipe(
             Effect.map(({ name }) => name),

@@ -54,6 +54,22 @@ describe("a journal", () => {
     }).pipe(Effect.provide(temporaryStore())),
   )
 
+  it.effect("writes what was found in batches, soon or with the next event of weight", () =>
+    Effect.gen(function* () {
+      const { append, end } = yield* run("")
+      yield* append({ _tag: "Computed", ...named, seconds: 1, bytes: 1 })
+      const written = Effect.map(pastRuns, ([{ events }]) => tags(events))
+      yield* append({ _tag: "Found", ...named })
+      assert.deepStrictEqual(yield* written, ["Started", "Computed"])
+      yield* append({ _tag: "Failed", ...named, because: "" })
+      assert.deepStrictEqual(yield* written, ["Started", "Computed", "Found", "Failed"])
+      yield* append({ _tag: "Found", ...named })
+      yield* TestClock.adjust("1 second")
+      while ((yield* written).length < 5) yield* Effect.yieldNow
+      yield* end
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
   it.effect("of a run that does nothing is not there", () =>
     Effect.gen(function* () {
       const { root } = yield* ArtifactStore
@@ -117,12 +133,12 @@ describe("a journal", () => {
   it.effect("with a line that nobody wrote is read without it", () =>
     Effect.gen(function* () {
       const { append } = yield* run("damaged")
-      yield* append({ _tag: "Found", ...named })
+      yield* append({ _tag: "Failed", ...named, because: "" })
       const [file] = yield* journals
       appendFileSync(file, '{"_tag":"Found"}\n\u0000\u0000\n[]\n')
-      yield* append({ _tag: "Found", ...named })
+      yield* append({ _tag: "Failed", ...named, because: "" })
       const [{ events }] = yield* pastRuns
-      assert.deepStrictEqual(tags(events), ["Started", "Found", "Found"])
+      assert.deepStrictEqual(tags(events), ["Started", "Failed", "Failed"])
     }).pipe(Effect.provide(temporaryStore())),
   )
 })
