@@ -10,6 +10,7 @@ import { Executor } from "../services/executor/Executor.ts"
 import { Progress } from "../services/Progress.ts"
 import { StageRunner } from "../services/StageRunner.ts"
 import { BadInput } from "./BadInput.ts"
+import { requireOpenFiles } from "./openFiles.ts"
 
 export const store = Flag.String("store").pipe(
   Flag.withMetavar("DIR"),
@@ -104,7 +105,8 @@ export const runnerLayer = (options: {
   const engineThreads = Option.getOrElse(options.threads, () => Math.max(1, Math.floor(cores / (count ?? 1))))
   const { command } = options
   const note = options.scale === "smoke" ? SMOKE_NOTE : undefined
-  return StageRunner.layer({ command, note }).pipe(
+  return Layer.effectDiscard(requireOpenFiles(count ?? 1)).pipe(
+    Layer.provideMerge(StageRunner.layer({ command, note })),
     Layer.provide(count === undefined ? Executor.inProcess : Executor.workers({ count, engineThreads })),
     Layer.provideMerge(
       Layer.mergeAll(

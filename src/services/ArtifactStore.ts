@@ -52,12 +52,14 @@ export class DamagedArtifact extends Schema.TaggedError<DamagedArtifact>()("Dama
 
 export type StoreError = StoreFailure | DamagedArtifact
 
-const describeCause = (cause: unknown): string =>
-  PlatformError.isPlatformError(cause)
-    ? cause.reason._tag
-    : cause instanceof Error
-      ? cause.message
-      : String(cause)
+const describeCause = (cause: unknown): string => {
+  if (PlatformError.isPlatformError(cause)) {
+    const { _tag, cause: system } = cause.reason
+    // Such as `ENOSPC: no space left on device, write`: the platform has no name for it, the operating system has.
+    return _tag === "Unknown" && system instanceof Error ? system.message.split(", ")[0] : _tag
+  }
+  return cause instanceof Error ? cause.message : String(cause)
+}
 
 /** What is stored under a key. `output` is the stage's encoded output; `preimage` is what the key digests. */
 export const StageRecord = Schema.Struct({

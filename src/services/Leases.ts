@@ -53,7 +53,8 @@ export const WorkingProcess = Schema.Struct({
 })
 export type WorkingProcess = typeof WorkingProcess.Type
 
-const LeaseFile = Schema.Struct({ label: Schema.String, since: Schema.String })
+/** What a lease says beside the name of its file. */
+export const LeaseFile = Schema.Struct({ label: Schema.String, since: Schema.String })
 
 /** A lease in force. */
 export interface Lease {

@@ -135,6 +135,17 @@ describe("the command refuses", () => {
       assert.deepStrictEqual(files(), before)
     }).pipe(Effect.provide(NodeServices.layer)),
   )
+
+  it.live("to work with too few open files: one line, exit code 2, nothing done", () =>
+    Effect.gen(function* () {
+      const { cwd, env, files, place } = yield* sandbox
+      const before = files()
+      const { code, stderr } = yield* cli(single.map(place), { cwd, env, limit: "-n 63" })
+      assert.match(stderr, /^error: only 63 files .*ulimit -n 64[^\n]+\n$/)
+      assert.strictEqual(code, 2)
+      assert.deepStrictEqual(files(), before)
+    }).pipe(Effect.provide(NodeServices.layer)),
+  )
 })
 
 describe("list", () => {

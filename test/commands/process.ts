@@ -16,17 +16,24 @@ export interface Finished {
 export interface Options {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
+  /** What the shell's `ulimit` is to limit for the process, such as `-n 64`. */
+  readonly limit?: string
+  /** The repository whose command line it is: this one, or a copy. */
+  readonly of?: string
 }
 
 /** Starts `node src/main.ts ...args`; the scope kills it. Node's compile cache halves its start-up. */
 export const start = Effect.fn("start")(function* (
   args: ReadonlyArray<string>,
-  { cwd = repository, env = {} }: Options = {},
+  { cwd = repository, env = {}, limit, of = repository }: Options = {},
 ) {
   const finished = yield* Deferred.make<Finished>()
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, [join(repository, "src/main.ts"), ...args], {
+      const command = [process.execPath, join(of, "src/main.ts"), ...args]
+      const [program, ...rest] =
+        limit === undefined ? command : ["sh", "-c", `ulimit ${limit} && exec "$0" "$@"`, ...command]
+      const child = spawn(program, rest, {
         cwd,
         env: { ...process.env, NODE_COMPILE_CACHE: join(repository, "node_modules/.cache/test-cli"), ...env },
         stdio: ["ignore", "pipe", "pipe"],

@@ -5,12 +5,12 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Schema } from "effect"
 import * as fc from "fast-check"
-import { StageRecord } from "../../src/services/ArtifactStore.ts"
 import { sha256 } from "../../src/services/store/canonical.ts"
 import { TrainedRun, Trajectory } from "../../src/stages/contracts.ts"
 import { cli, lines, start } from "../commands/process.ts"
 import { settings, tiny } from "../pipelines/tiny.ts"
 import { filesBelow, temporaryDirectory } from "../services/store/temporary.ts"
+import { objectsOf, recordsOf } from "./stores.ts"
 
 /** 201 checkpoints; past step 500, whose moments are kept. */
 const config = { ...tiny, train: { ...tiny.train, maxSteps: 1000 } }
@@ -24,17 +24,6 @@ const run = (store: string, changed: object = config) => [
   ...settings(changed).flatMap((setting) => ["--set", setting]),
 ]
 
-const decodeRecord = Schema.decodeUnknownSync(Schema.fromJsonString(StageRecord))
-
-/** What a store holds about stages, without when and where it was computed. */
-const recordsOf = (store: string) =>
-  filesBelow(join(store, "records"))
-    .filter((file) => !file.endsWith(".tmp"))
-    .map((file) => {
-      const { provenance: _, ...record } = decodeRecord(readFileSync(join(store, "records", file), "utf8"))
-      return record
-    })
-
 /** The cursor of the only training of a store: names and contents of its entries. */
 const cursorOf = (store: string) => {
   const directory = join(store, "cursors", "train")
@@ -47,11 +36,6 @@ const cursorOf = (store: string) => {
 }
 
 const texts = (store: string) => cursorOf(store).map(({ text }) => text)
-
-const objectsOf = (store: string) =>
-  filesBelow(join(store, "objects"))
-    .filter((file) => !file.endsWith(".tmp"))
-    .map((file) => join(store, "objects", file))
 
 const digestInName = (file: string) => file.split("/").at(-1)?.split(".")[0]
 

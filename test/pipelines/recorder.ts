@@ -15,6 +15,8 @@ export interface Asked {
   readonly stage: string
   readonly key: string
   readonly input: Readonly<Record<string, unknown>>
+  /** What it was given; undefined where nothing builds on it. */
+  readonly output: unknown
 }
 
 const digestOf = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex")
@@ -60,15 +62,21 @@ const madeUp = (stage: string, input: unknown, key: string): unknown => {
   }
 }
 
-/** Everything that these nodes ask for; fails where an input is not one that its stage takes. */
-export const askedBy = (targets: ReadonlyArray<Node<unknown>>) =>
+/**
+ * Everything that these nodes ask for; fails where an input is not one that its stage takes. What is `given` for a label is
+ * that node's output, whatever it asks for.
+ */
+export const askedBy = (
+  targets: ReadonlyArray<Node<unknown>>,
+  given: ReadonlyMap<string, unknown> = new Map(),
+) =>
   Effect.gen(function* () {
     const asked: Array<Asked> = []
     const runner = Layer.succeed(StageRunner, {
       run: (stage, input, label = "") => {
         const key = digestOf([stage.name, input])
-        asked.push({ label, stage: stage.name, key, input: Object(input) })
-        const output = madeUp(stage.name, input, key)
+        const output = given.get(label) ?? madeUp(stage.name, input, key)
+        asked.push({ label, stage: stage.name, key, input: Object(input), output })
         return output === undefined
           ? Effect.die("nothing builds on it")
           : Effect.map(Schema.decodeUnknownEffect(Schema.toType(stage.output))(output), (output) => ({

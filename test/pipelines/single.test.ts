@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { closure } from "../../src/pipelines/Node.ts"
 import { paper, SingleConfig, single, smoke, targets } from "../../src/pipelines/single.ts"
-import { labels, laboratory, runSingle, tiny } from "./tiny.ts"
+import { leaves, matching, ONLY_VALUE, withLeaf } from "./leaves.ts"
+import { askedBy } from "./recorder.ts"
+import { labels, laboratory, runSingle, settings, tiny } from "./tiny.ts"
 
 describe("the configurations", () => {
   it("are valid, and the paper's is that of experiment.md", () => {
@@ -95,57 +97,71 @@ describe("single", () => {
   })
 })
 
-describe("a change of one field", () => {
-  const matching = (...patterns: ReadonlyArray<RegExp>) =>
-    labels.filter((label) => patterns.some((pattern) => pattern.test(label)))
+describe("a leaf of the configuration", () => {
+  it("is in the table, every one", () => {
+    assert.sameMembers(
+      [...Object.keys(leaves), ONLY_VALUE],
+      settings(tiny).map((setting) => setting.split("=")[0]),
+    )
+    for (const path of Object.keys(leaves)) {
+      assert.notDeepEqual(withLeaf(path), tiny, path)
+    }
+  })
 
-  /** What changes, and what must be computed again. */
-  const cases: ReadonlyArray<
-    readonly [what: string, change: Partial<SingleConfig>, again: ReadonlyArray<string>]
-  > = [
-    ["nothing", {}, []],
-    ["nothing but the order of fields", { svd: { every: 1, points: 3, rank: 2, window: 4 } }, []],
-    ["seed", { seed: 43 }, labels],
-    ["data.operation", { data: { ...tiny.data, operation: "sub" } }, labels],
-    ["data.labels", { data: { ...tiny.data, labels: "shuffled" } }, labels],
-    ["train.optimizer", { train: { ...tiny.train, optimizer: "sgd" } }, matching(/^(?!generate)/)],
+  it.effect("flips the keys of the stages that read it, and of no other", () =>
+    Effect.gen(function* () {
+      const asked = yield* askedBy(targets(single(tiny)))
+      const outputs = new Map(asked.map(({ label, output }) => [label, output]))
+      const keys = new Map(asked.map(({ label, key }) => [label, key]))
+      for (const [path, { readers }] of Object.entries(leaves)) {
+        // As if every stage returned what it returned before.
+        const again = yield* askedBy(targets(single(withLeaf(path))), outputs)
+        const flipped = again.filter(({ label, key }) => keys.get(label) !== key)
+        assert.sameMembers(
+          flipped.map(({ label }) => label),
+          [...matching(readers)],
+          path,
+        )
+      }
+      const refused = { ...tiny, probe: { ...tiny.probe, task: 1 } }
+      const error = yield* Effect.flip(askedBy(targets(single(refused))))
+      assert.include(String(error), "Expected a task below 1")
+    }),
+  )
+
+  const everyFifth: SingleConfig = { ...tiny, svd: { ...tiny.svd, every: 5 } }
+
+  /** What else is changed, and what must be computed again. */
+  const cases: ReadonlyArray<readonly [what: string, config: SingleConfig, again: ReadonlyArray<string>]> = [
+    ["nothing", tiny, []],
+    ["nothing but the order of fields", { ...tiny, svd: { every: 1, points: 3, rank: 2, window: 4 } }, []],
     [
-      "train.schedule",
-      { train: { ...tiny.train, schedule: { kind: "warmup-cosine", warmup: 10, period: 50 } } },
-      matching(/^(?!generate)/),
+      "probe.epsilon, to its limit",
+      { ...tiny, probe: { ...tiny.probe, epsilon: 0 } },
+      matching(leaves["probe.epsilon"].again),
     ],
-    ["model.feedForward", { model: { ...tiny.model, feedForward: 16 } }, matching(/^(?!generate)/)],
-    ["train.weightDecay", { train: { ...tiny.train, weightDecay: 0.5 } }, matching(/^(?!generate)/)],
-    ["train.maxSteps", { train: { ...tiny.train, maxSteps: 40 } }, matching(/^(?!generate)/)],
+    // The same points: what comes after them sees no difference.
+    ["svd.every, to no effect", everyFifth, matching(leaves["svd.every"].readers)],
     [
-      // The rule never holds here: the trajectory is the same, and so is everything after it.
-      "train.stop.count",
-      { train: { ...tiny.train, stop: { ...tiny.train.stop, count: 21 } } },
-      ["train"],
+      "capture.stride",
+      { ...everyFifth, capture: withLeaf("capture.stride").capture },
+      matching(leaves["capture.stride"].again),
     ],
-    ["capture.batch", { capture: { ...tiny.capture, batch: "train" } }, matching(/capture/, /gradient/)],
-    ["capture.batchSize", { capture: { ...tiny.capture, batchSize: 9 } }, matching(/capture/, /gradient/)],
-    ["capture.task", { capture: { ...tiny.capture, task: 0 } }, matching(/capture/, /gradient/)],
-    ["svd.every", { svd: { ...tiny.svd, every: 2 } }, matching(/svd/, /null/, /coupling/)],
-    ["svd.window", { svd: { ...tiny.svd, window: 3 } }, matching(/svd/, /coupling/)],
-    ["svd.rank", { svd: { ...tiny.svd, rank: 3 } }, matching(/svd/, /coupling/)],
-    ["svd.points", { svd: { ...tiny.svd, points: 2 } }, matching(/svd/, /null/, /coupling/)],
-    ["probe.probes", { probe: { ...tiny.probe, probes: 9 } }, matching(/null/, /coupling/)],
-    ["probe.epsilon", { probe: { ...tiny.probe, epsilon: 0.004 } }, matching(/null/, /coupling/)],
-    ["probe.epsilon, to its limit", { probe: { ...tiny.probe, epsilon: 0 } }, matching(/null/, /coupling/)],
-    ["probe.centroid", { probe: { ...tiny.probe, centroid: "logit-sum" } }, matching(/null/, /coupling/)],
-    ["probe.draws", { probe: { ...tiny.probe, draws: 4 } }, matching(/null/, /coupling/)],
+    ...Object.entries(leaves)
+      // Points must be captured: it divides svd.every.
+      .filter(([path]) => path !== "capture.stride")
+      .map(([path, { again }]) => [path, withLeaf(path), matching(again)] as const),
   ]
 
   it.live(
-    "computes again exactly the stages that read it",
+    "is computed again by exactly the stages that read it, and after them as far as outputs change",
     () =>
       Effect.gen(function* () {
         const first = yield* runSingle(tiny)
         assert.sameMembers(first.computed, [...labels])
         assert.deepStrictEqual(first.cached, [])
-        for (const [what, change, again] of cases) {
-          const { computed, cached } = yield* runSingle({ ...tiny, ...change })
+        for (const [what, config, again] of cases) {
+          const { computed, cached } = yield* runSingle(config)
           assert.sameMembers(computed, [...again], what)
           assert.sameMembers(
             cached,
@@ -156,6 +172,6 @@ describe("a change of one field", () => {
         // All of it is kept: going back computes nothing.
         assert.deepStrictEqual((yield* runSingle(tiny)).computed, [])
       }).pipe(Effect.provide(laboratory())),
-    180_000,
+    300_000,
   )
 })

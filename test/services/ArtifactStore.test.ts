@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, wr
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option } from "effect"
+import { Effect, Fiber, FileSystem, Layer, Option, PlatformError } from "effect"
 import { TestClock } from "effect/testing"
 import type { ArtifactRef } from "../../src/services/Artifact.ts"
 import {
@@ -491,6 +491,9 @@ describe("a write", () => {
 })
 
 describe("a root that cannot be written", () => {
+  const refusal = (_tag: "NotFound" | "Unknown", message: string) =>
+    PlatformError.systemError({ _tag, module: "FileSystem", method: "open", cause: new Error(message) })
+
   it.effect("fails each operation with one line that says which directory and what to do", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
@@ -516,6 +519,25 @@ describe("a root that cannot be written", () => {
       assert.deepStrictEqual(filesBelow(directory), ["file"])
       assert.strictEqual(readFileSync(file, "utf8"), "not a directory")
     }).pipe(Effect.provide(NodeServices.layer)),
+  )
+
+  it.effect("fails with the operating system's reason where the platform has no name for it", () =>
+    Effect.gen(function* () {
+      const store = yield* ArtifactStore
+      const error = yield* Effect.flip(store.put("json", bytes))
+      assert.include(error.message, "ENOSPC: no space left on device;")
+    }).pipe(
+      Effect.provide(ArtifactStore.layer("/full")),
+      Effect.provide(
+        FileSystem.layerNoop({
+          stat: () => Effect.fail(refusal("NotFound", "ENOENT: no such file or directory, stat '/full'")),
+          exists: () => Effect.succeed(true),
+          open: () => Effect.fail(refusal("Unknown", "ENOSPC: no space left on device, open '/full'")),
+          remove: () => Effect.void,
+        }),
+      ),
+      Effect.provide(NodeServices.layer),
+    ),
   )
 
   it.effect("is found before anything is written; a root that does not exist yet is made", () =>

@@ -1,10 +1,19 @@
-import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { CodeFingerprint, FingerprintError } from "../../src/services/CodeFingerprint.ts"
+import { importClosure } from "./importClosure.ts"
 import { temporaryDirectory } from "./store/temporary.ts"
 
 const src = join(import.meta.dirname, "../../src")
@@ -141,6 +150,15 @@ const fingerprintsOf = (root: string) =>
     },
   ).pipe(Effect.map(Object.fromEntries<string>))
 
+/** Of what else is in keys: codecs and engine. */
+const OTHERS = ["formats/safetensors.ts", "formats/parquet.ts", "engine/onnx/OnnxEngine.ts"]
+
+const allFingerprintsOf = (root: string) =>
+  Effect.all([
+    fingerprintsOf(root),
+    Effect.forEach(OTHERS, (file) => fingerprint(join(root, "services", file))),
+  ])
+
 /** A copy of the sources to edit. */
 const copiedSources = Effect.map(temporaryDirectory, (directory) => {
   const root = join(directory, "src")
@@ -156,6 +174,48 @@ describe("the stages of this project", () => {
       assert.strictEqual(new Set(Object.values(here)).size, Object.keys(here).length)
       assert.deepStrictEqual(yield* fingerprintsOf(yield* copiedSources), here)
     }).pipe(Effect.provide(NodeServices.layer)),
+  )
+
+  it.effect("keep theirs when every file is touched, and when every file gets a comment", () =>
+    Effect.gen(function* () {
+      const root = yield* copiedSources
+      const before = yield* allFingerprintsOf(root)
+      const sources = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
+        file.endsWith(".ts"),
+      )
+      assert.isAbove(sources.length, 100)
+      for (const file of sources) utimesSync(join(root, file), new Date(), new Date())
+      assert.deepStrictEqual(yield* allFingerprintsOf(root), before)
+      for (const file of sources) {
+        const text = readFileSync(join(root, file), "utf8")
+        writeFileSync(join(root, file), `/* Above. */\n${text}\n// Below.\n`)
+      }
+      assert.deepStrictEqual(yield* allFingerprintsOf(root), before)
+    }).pipe(Effect.provide(NodeServices.layer)),
+  )
+
+  it.effect(
+    "change theirs with a numeric helper, and with no other",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* copiedSources
+        const before = yield* fingerprintsOf(root)
+        for (const name of readdirSync(join(root, "numerics"))) {
+          const helper = join(root, "numerics", name)
+          const text = readFileSync(helper, "utf8")
+          writeFileSync(helper, `${text}\nglobalThis.edited = true\n`)
+          const after = yield* fingerprintsOf(root)
+          writeFileSync(helper, text)
+          assert.deepStrictEqual(
+            Object.keys(before).filter((stage) => after[stage] !== before[stage]),
+            stagesOf(root)
+              .filter((stage) => importClosure(stage).has(helper))
+              .map((stage) => basename(stage)),
+            name,
+          )
+        }
+      }).pipe(Effect.provide(NodeServices.layer)),
+    120_000,
   )
 
   it.effect("keep theirs when services, pipelines and commands change", () =>

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -7,6 +7,7 @@ import { ArtifactStore } from "../../src/services/ArtifactStore.ts"
 import { Progress } from "../../src/services/Progress.ts"
 import { verify } from "../../src/services/verify.ts"
 import { laboratory, runSingle, tiny } from "../pipelines/tiny.ts"
+import { damages, unprivileged } from "./store/damages.ts"
 import { filesBelow } from "./store/temporary.ts"
 
 /** Every kind of file that a result is made of. */
@@ -29,27 +30,6 @@ const victims = (root: string) => {
     return { file: join(root, file), next: join(root, next) }
   })
 }
-
-const swap = (a: string, b: string) => {
-  renameSync(a, `${a}.swap`)
-  renameSync(b, a)
-  renameSync(`${a}.swap`, b)
-}
-
-const damages: Readonly<Record<string, (file: string, next: string) => void>> = {
-  "cut short": (file) => truncateSync(file, readFileSync(file).length - 7),
-  "one bit flipped": (file) => {
-    const bytes = readFileSync(file)
-    writeFileSync(file, bytes.with(bytes.length >> 1, bytes[bytes.length >> 1] ^ 4))
-  },
-  emptied: (file) => truncateSync(file, 0),
-  deleted: (file) => rmSync(file),
-  "swapped with its neighbour": swap,
-  "closed to its reader": (file) => chmodSync(file, 0),
-}
-/** Root may read everything. */
-const isRoot = process.getuid?.() === 0
-const applicable = Object.entries(damages).filter(([name]) => !(isRoot && name === "closed to its reader"))
 
 const clean = Effect.gen(function* () {
   const { damages, ...counts } = yield* verify
@@ -83,7 +63,7 @@ describe("verify", () => {
     }).pipe(Effect.provide(laboratory()), Effect.provide(Progress.silent)),
   )
 
-  for (const [name, damage] of applicable) {
+  for (const [name, damage] of Object.entries(damages)) {
     for (const verified of [true, false]) {
       it.effect(
         `${verified ? "finds" : "is not needed to get over"} a file of each kind that is ${name}; the next run heals the store`,
@@ -93,6 +73,7 @@ describe("verify", () => {
             const { computed: _, cached: __, ...before } = yield* runSingle(tiny)
             const files = filesBelow(root).filter((file) => !file.startsWith("runs"))
             const damaged = victims(root)
+            yield* unprivileged(root)
             for (const { file, next } of damaged) damage(file, next)
             if (verified) {
               const found = yield* verify
