@@ -57,15 +57,15 @@ export const stopsAll = ({ keepGoing, failFast }: OnFailure): boolean => failFas
 const cores = availableParallelism()
 const Threads = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1024 }))
 
-export const workers = Flag.Int("workers").pipe(
-  Flag.withMetavar("N"),
+const someWorkers = Flag.Int("workers").pipe(Flag.withMetavar("N"), Flag.withSchema(Threads))
+
+export const workers = someWorkers.pipe(
   Flag.withDescription("Stages computed side by side, each on a worker thread (default: one per core)"),
-  Flag.withSchema(Threads),
   Flag.withDefault(cores),
 )
 
 /** One pipeline has little to compute side by side: its stages get all cores one after the other. */
-export const fewWorkers = workers.pipe(
+export const fewWorkers = someWorkers.pipe(
   Flag.withDescription("Stages computed side by side, each on a worker thread (default: 1)"),
   Flag.withDefault(1),
 )

@@ -23,6 +23,9 @@ const sandbox = Effect.map(temporaryDirectory, (root) => {
   }
 })
 
+/** Of a test that runs the command many times. */
+const TIMEOUT = 180_000
+
 const single = ["run", "single", "--scale", "smoke", "--store", "SANDBOX/new"]
 const set = (...fields: ReadonlyArray<string>) => fields.flatMap((field) => ["--set", field])
 
@@ -281,6 +284,7 @@ describe("run", () => {
         )
         assert.include(runs[0].command, "run single --scale smoke --set seed=42")
       }).pipe(Effect.provide(NodeServices.layer)),
+    TIMEOUT,
   )
 
   it.live("of a training that diverges fails with one line that says what to change", () =>
