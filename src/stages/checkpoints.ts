@@ -54,7 +54,7 @@ export const dropMoments = Effect.fn("dropMoments")(function* (checkpoint: Check
   if (!isKeyframe(checkpoint)) yield* store.drop(checkpoint.moments)
 })
 
-/** The longest prefix of the entries whose parameters exist and whose last moments exist too. */
+/** The longest prefix of the entries whose parameters and kept moments exist and whose last moments exist too. */
 export const resumable = Effect.fn("resumable")(function* (entries: ReadonlyArray<unknown>, every: number) {
   const store = yield* ArtifactStore
   const prefix: Array<Checkpoint> = []
@@ -63,8 +63,11 @@ export const resumable = Effect.fn("resumable")(function* (entries: ReadonlyArra
     const checkpoint = Schema.decodeUnknownOption(Checkpoint)(entry)
     if (Option.isNone(checkpoint) || checkpoint.value.step !== i * every) break
     if (!(yield* store.has(checkpoint.value.theta))) break
+    const hasMoments = yield* store.has(checkpoint.value.moments)
+    // A trajectory leads to those that are kept: without them it would never be whole again.
+    if (isKeyframe(checkpoint.value) && !hasMoments) break
     prefix.push(checkpoint.value)
-    if (yield* store.has(checkpoint.value.moments)) last = i + 1
+    if (hasMoments) last = i + 1
   }
   return prefix.slice(0, last)
 })

@@ -53,9 +53,9 @@ const filesOf = Effect.fnUntraced(function* (kind: Kind) {
       // Only a cursor leads to them.
       return matching(/^objects.*\.safetensors$/).filter((file) => !isNeeded(file))
     case "tables":
-      return matching(/^objects.*\.parquet$/)
+      return matching(/^objects.*\.parquet$/).filter(isNeeded)
     case "documents":
-      return matching(/^objects.*\.json$/)
+      return matching(/^objects.*\.json$/).filter(isNeeded)
     case "records":
       return matching(/^records\//)
     case "entries":
@@ -125,12 +125,10 @@ export const tryCell = Effect.fn("tryCell")(function* (
       yield* verify
       assert.deepStrictEqual(yield* retryDamaged(runAll), outputs, where)
     }
+    // Nothing that a record leads to is missing. What only a cursor leads to need not come back.
     assert.deepStrictEqual((yield* verify).damages, [], where)
     const records = (yield* store.records).map(({ provenance: _, ...record }) => record)
     assert.deepStrictEqual(records, contents.records, where)
-    const blobs = (yield* store.find("")).map(({ digest }) => digest)
-    // Moments that no training goes on from are not computed again.
-    if (kind !== "moments") assert.includeMembers(blobs, contents.blobs, where)
     assert.deepStrictEqual(workingIn(root), [], `${where}: nobody is at work any more`)
     yield* checkJournals(damage === "closed to its reader" && kind === "journal" ? file : undefined)
 
