@@ -1,5 +1,5 @@
 /** `gc`: deletes what no run that counts, no pin and no living process needs. */
-import { Console, Effect, FileSystem, Layer, Option, Schema } from "effect"
+import { Console, Effect, Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Account } from "../services/gc/account.ts"
 import { gc as collectGarbage } from "../services/gc/gc.ts"
@@ -8,7 +8,7 @@ import { Progress } from "../services/Progress.ts"
 import { BadInput } from "./BadInput.ts"
 import { bytesText, parseBytes } from "./byteSize.ts"
 import { gcText } from "./gcText.ts"
-import { json, requireWritable, store, storeLayer } from "./options.ts"
+import { json, requireStore, requireWritable, store, storeLayer } from "./options.ts"
 
 const dryRun = Flag.Boolean("dry-run").pipe(
   Flag.withDescription("Delete nothing; say what would go and what is kept"),
@@ -69,12 +69,9 @@ const limitOf = (given: Option.Option<string>) =>
 
 export const gc = Command.make("gc", { store, dryRun, keepUnder, all, json }, (options) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const progress = yield* Progress
     const limit = Option.getOrUndefined(yield* limitOf(options.keepUnder))
-    if (!(yield* fs.exists(options.store))) {
-      return yield* new BadInput({ message: `--store ${options.store}: there is no store` })
-    }
+    yield* requireStore(options.store)
     if (!options.dryRun) yield* requireWritable
     const { dryRun } = options
     const account = yield* progress.running("gc", collectGarbage({ dryRun, keepUnder: limit }))

@@ -1,6 +1,6 @@
 /** Flags that commands share, and the services they stand for. */
 import { availableParallelism } from "node:os"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, FileSystem, Layer, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { type Scale, SMOKE_NOTE, scales } from "../pipelines/paper.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
@@ -117,6 +117,14 @@ export const runnerLayer = (options: {
     ),
   )
 }
+
+/** Fails where there is no store to look at. */
+export const requireStore = Effect.fn("requireStore")(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  if (!(yield* fs.exists(directory))) {
+    return yield* new BadInput({ message: `--store ${directory}: there is no store` })
+  }
+})
 
 /** Fails early, and leaves nothing behind, where the store cannot be written. */
 export const requireWritable = Effect.flatMap(ArtifactStore, (store) => store.requireWritable).pipe(

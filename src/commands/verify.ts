@@ -1,5 +1,5 @@
 /** `verify`: whether everything in a store is what its name says, and what is computed again is what is stored. */
-import { Console, Effect, FileSystem, Option, Schema } from "effect"
+import { Console, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { stageNames, stages } from "../pipelines/registry.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
@@ -9,7 +9,7 @@ import { repair } from "../services/repair.ts"
 import { inputOf, rerun } from "../services/rerun.ts"
 import { verify as verifyStore } from "../services/verify.ts"
 import { BadInput, suggest } from "./BadInput.ts"
-import { json, runnerLayer, store, threads } from "./options.ts"
+import { json, requireStore, runnerLayer, store, threads } from "./options.ts"
 
 /** Something in the store is bad. */
 class StoreDamaged extends Schema.TaggedError<StoreDamaged>()("StoreDamaged", {
@@ -136,10 +136,7 @@ export const verify = Command.make(
   },
   (options) =>
     Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      if (!(yield* fs.exists(options.store))) {
-        return yield* new BadInput({ message: `--store ${options.store}: there is no store` })
-      }
+      yield* requireStore(options.store)
       if (Option.isNone(options.rerun)) return yield* check(options)
       if (options.repair) {
         return yield* new BadInput({ message: "--rerun and --repair: give one of them" })
