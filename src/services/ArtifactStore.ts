@@ -84,6 +84,8 @@ export const StageRecord = Schema.Struct({
     determinism: Schema.optionalKey(
       Schema.Struct({ grade: Grade, at: Schema.String, machine: Schema.String }),
     ),
+    /** It came in an archive whose manifest has the digest `from`. */
+    imported: Schema.optionalKey(Schema.Struct({ from: Schema.String, at: Schema.String })),
   }),
 })
 export type StageRecord = typeof StageRecord.Type
@@ -104,6 +106,8 @@ export class ArtifactStore extends Context.Service<
     readonly root: string
     /** The file of a blob. */
     readonly pathOf: (ref: ArtifactRef) => string
+    /** The file of a record. */
+    readonly recordPathOf: (name: StoreName) => string
     /** Makes the store's directory and checks that files can be written in it. */
     readonly requireWritable: Effect.Effect<void, StoreFailure>
     /** Stores a blob, the parts one after another; equal bytes are stored once, with the time of the last put. */
@@ -278,6 +282,7 @@ export class ArtifactStore extends Context.Service<
         return ArtifactStore.of({
           root,
           pathOf: objectPath,
+          recordPathOf: ({ stage, key }) => recordPath(stage, key),
           requireWritable: makeDirectories(root).pipe(
             Effect.provideContext(services),
             Effect.andThen(fs.access(root, { writable: true })),

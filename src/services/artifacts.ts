@@ -3,6 +3,7 @@ import type { ColumnTable } from "arquero"
 import { Effect, Schema } from "effect"
 import type { ArtifactRef } from "./Artifact.ts"
 import { ArtifactStore } from "./ArtifactStore.ts"
+import { parseJsonBytes } from "./formats/json.ts"
 import { decodeTable, encodeTable } from "./formats/parquet.ts"
 import { decode, encodeParts, type HostTensor, MalformedTensors } from "./formats/safetensors.ts"
 
@@ -70,6 +71,6 @@ export const getJson = Effect.fn("getJson")(function* <T, E>(
   ref: ArtifactRef,
 ) {
   const store = yield* ArtifactStore
-  const text = new TextDecoder().decode(yield* store.get(ref))
-  return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text)
+  const document = yield* Effect.fromResult(parseJsonBytes(yield* store.get(ref)))
+  return yield* Schema.decodeUnknownEffect(schema)(document)
 })
