@@ -59,7 +59,8 @@ export const openArchive = Effect.fn("openArchive")(function* (
   const compression = compressionOf(yield* startOf(file))
   if (compression !== undefined) return yield* bad("", `is compressed by ${compression}; unpack it first`)
 
-  const read = (yield* readTar(file)).pipe(Effect.mapError(({ message }) => bad("", message)))
+  const torn = ({ message }: BadTar) => bad("", `is not a whole tar file (${message})`)
+  const read = (yield* readTar(file)).pipe(Effect.mapError(torn))
   /** The next entry, which has to be the file `name`. */
   const expect = Effect.fnUntraced(function* (name: string) {
     const entry = yield* read
@@ -70,13 +71,9 @@ export const openArchive = Effect.fn("openArchive")(function* (
     return entry.value
   })
   const digestOfEntry = <E, R>(
-    { name, content }: FoundEntry,
+    { content }: FoundEntry,
     each: (piece: Uint8Array) => Effect.Effect<void, E, R>,
-  ) =>
-    digestOfStream(
-      Stream.mapError(content, ({ message }: BadTar) => bad(name, message)),
-      each,
-    )
+  ) => digestOfStream(Stream.mapError(content, torn), each)
 
   const first = yield* expect(MANIFEST)
   if (first.bytes > LARGEST_DOCUMENT) {
