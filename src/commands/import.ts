@@ -18,13 +18,13 @@ export const importResults = Command.make(
     Effect.gen(function* () {
       const progress = yield* Progress
       const { basename } = yield* Path.Path
-      const importing = Effect.scoped(
+      const imported = yield* Effect.scoped(
         Effect.gen(function* () {
           const archive = yield* openArchive(file)
-          return { ...(yield* importArchive(archive)), origin: archive.manifest.origin }
+          const taken = yield* progress.running("import", importArchive(archive))
+          return { ...taken, origin: archive.manifest.origin }
         }),
-      )
-      const imported = yield* progress.running("import", importing).pipe(
+      ).pipe(
         // Nothing was changed, whatever the reason.
         Effect.mapError(({ message }) => new BadInput({ message })),
       )
