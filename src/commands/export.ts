@@ -9,9 +9,6 @@ import { openArchive } from "../services/share/readArchive.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { store, storeLayer } from "./options.ts"
 
-/** More names than this are not listed where none is near to what was given. */
-const MOST_LISTED = 20
-
 /** A file may be replaced only if it is an earlier export. */
 const checkReplaceable = Effect.fnUntraced(function* (out: string) {
   const fs = yield* FileSystem.FileSystem
@@ -57,7 +54,7 @@ export const exportResults = Command.make(
     }).pipe(
       Effect.catchTags({
         NothingSelected: ({ message, valid }) =>
-          Effect.fail(new BadInput({ message: `${message}${suggest(what, valid.slice(-MOST_LISTED))}` })),
+          Effect.fail(new BadInput({ message: `${message}${suggest(what, valid)}` })),
         CannotWrite: ({ message }) => Effect.fail(new BadInput({ message: `--out: ${message}` })),
       }),
     ),

@@ -15,31 +15,31 @@ export const importResults = Command.make(
     store,
   },
   ({ file }) =>
-    Effect.gen(function* () {
-      const progress = yield* Progress
-      const { basename } = yield* Path.Path
-      const imported = yield* Effect.scoped(
-        Effect.gen(function* () {
-          const archive = yield* openArchive(file)
-          const taken = yield* progress.running("import", importArchive(archive))
-          return { ...taken, origin: archive.manifest.origin }
-        }),
-      ).pipe(
-        // Nothing was changed, whatever the reason.
-        Effect.mapError(({ message }) => new BadInput({ message })),
-      )
-      const { found, artifacts, bytes, newRecords, newArtifacts, origin } = imported
-      yield* Effect.provide(
-        Effect.gen(function* () {
-          const { append } = yield* Journal
-          for (const named of found) yield* append({ _tag: "Found", ...named })
-        }),
-        Journal.layer(`import ${basename(file)}`),
-      )
-      yield* Console.log(
-        `imported ${origin.command} from ${file}: ${newRecords} of ${found.length} records and ${newArtifacts} of ${artifacts} artifacts (${Math.ceil(bytes / 1e6)} MB) are new; all are verified`,
-      )
-    }),
+    Effect.scoped(
+      Effect.gen(function* () {
+        const progress = yield* Progress
+        const { basename } = yield* Path.Path
+        const command = `import ${basename(file)}`
+        // If these fail nothing was changed, whatever the reason.
+        const badInput = Effect.mapError(({ message }: Error) => new BadInput({ message }))
+        const archive = yield* badInput(openArchive(file))
+        const importing = badInput(importArchive(archive, command))
+        const { found, artifacts, bytes, newRecords, newArtifacts } = yield* progress.running(
+          "import",
+          importing,
+        )
+        yield* Effect.provide(
+          Effect.gen(function* () {
+            const { append } = yield* Journal
+            for (const named of found) yield* append({ _tag: "Found", ...named })
+          }),
+          Journal.layer(command),
+        )
+        yield* Console.log(
+          `imported ${archive.manifest.origin.command} from ${file}: ${newRecords} of ${found.length} records and ${newArtifacts} of ${artifacts} artifacts (${Math.ceil(bytes / 1e6)} MB) are new; all are verified`,
+        )
+      }),
+    ),
 ).pipe(
   Command.provide((options) => Layer.merge(storeLayer(options), Progress.layer(process.stderr))),
   Command.withDescription("Take results that `export` wrote into the store: all of them verified, or none"),

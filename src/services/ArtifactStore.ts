@@ -106,8 +106,6 @@ export class ArtifactStore extends Context.Service<
     readonly root: string
     /** The file of a blob. */
     readonly pathOf: (ref: ArtifactRef) => string
-    /** The file of a record. */
-    readonly recordPathOf: (name: StoreName) => string
     /** Makes the store's directory and checks that files can be written in it. */
     readonly requireWritable: Effect.Effect<void, StoreFailure>
     /** Stores a blob, the parts one after another; equal bytes are stored once, with the time of the last put. */
@@ -282,7 +280,6 @@ export class ArtifactStore extends Context.Service<
         return ArtifactStore.of({
           root,
           pathOf: objectPath,
-          recordPathOf: ({ stage, key }) => recordPath(stage, key),
           requireWritable: makeDirectories(root).pipe(
             Effect.provideContext(services),
             Effect.andThen(fs.access(root, { writable: true })),

@@ -9,7 +9,7 @@
  */
 import { Option, Schema } from "effect"
 import { type ArtifactRef, Digest, Format } from "../Artifact.ts"
-import type { StoreName } from "../ArtifactStore.ts"
+import type { StoreName } from "../store/layout.ts"
 
 /** A file is not an archive that this version reads; nothing of it was imported. */
 export class BadArchive extends Schema.TaggedError<BadArchive>()("BadArchive", {
@@ -47,10 +47,6 @@ const recordName = /^records\/([a-z][a-z0-9-]{0,63})\/([0-9a-f]{64})\.json$/
 const objectName = /^objects\/([0-9a-f]{2})\/(\1[0-9a-f]{62})\.([a-z]+)$/
 
 const isFormat = Schema.is(Format)
-
-export const nameOfRecord = ({ stage, key }: StoreName): string => `records/${stage}/${key}.json`
-export const nameOfObject = ({ digest, format }: Omit<ArtifactRef, "bytes">): string =>
-  `objects/${digest.slice(0, 2)}/${digest}.${format}`
 
 /** The record that an entry's name stands for. */
 export const recordOf = (name: string): Option.Option<StoreName> =>

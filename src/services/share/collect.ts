@@ -2,9 +2,9 @@
 import { Effect, Option, Schema } from "effect"
 import type { ArtifactRef } from "../Artifact.ts"
 import { ArtifactStore, type StageRecord, type StoreName } from "../ArtifactStore.ts"
-import { type PastRun, pastRuns, type RunEvent } from "../Journal.ts"
-import { reachableFrom } from "../references.ts"
-import { nameOfObject } from "./archive.ts"
+import { labelsOf, type PastRun, pastRuns, type RunEvent } from "../Journal.ts"
+import { reachableFrom, referencesOf } from "../references.ts"
+import { artifactPath } from "../store/layout.ts"
 
 /** Records to export. */
 export interface Selection {
@@ -43,7 +43,7 @@ export const select = Effect.fn("select")(function* (what: string) {
   const runs = yield* pastRuns
   const stored = new Map((yield* store.recordNames).map((name) => [name.key, name]))
   const events = runs.flatMap(keyed)
-  const labels = new Map(events.map(({ key, label }) => [key, label]))
+  const labels = labelsOf(runs)
   const one = (name: StoreName): Selection => {
     const label = labels.get(name.key)
     return {
@@ -88,13 +88,23 @@ export const select = Effect.fn("select")(function* (what: string) {
 /** What is to be written for a selection. */
 export interface Collected {
   readonly records: ReadonlyArray<StageRecord>
-  /** What outputs lead to, and what inputs do, so that each stage can be run again. */
   readonly artifacts: ReadonlyArray<ArtifactRef>
 }
 
-const WithInput = Schema.Struct({ input: Schema.Unknown })
+const decodePreimage = Schema.decodeUnknownOption(Schema.Struct({ input: Schema.Unknown }))
 
-/** Reads a selection's records, and finds every artifact that their outputs and inputs lead to. */
+/** What an input leads to and is still there: a garbage collection may have dropped it for want of room. */
+const remainsOf = Effect.fnUntraced(function* (ref: ArtifactRef) {
+  const store = yield* ArtifactStore
+  const nothing: ReadonlyArray<ArtifactRef> = []
+  const refs = yield* Effect.catchTag(reachableFrom(ref), "DamagedArtifact", () => Effect.succeed(nothing))
+  return yield* Effect.filter(refs, store.has)
+})
+
+/**
+ * Reads a selection's records, and finds every artifact that their outputs lead to; and what their inputs do as far as it
+ * is there, so that each stage can be run again.
+ */
 export const collect = Effect.fn("collect")(function* ({ records: names }: Selection) {
   const store = yield* ArtifactStore
   const records: Array<StageRecord> = []
@@ -106,9 +116,15 @@ export const collect = Effect.fn("collect")(function* ({ records: names }: Selec
     }
     records.push(record.value)
   }
-  const inputs = records.map(({ preimage }) => Schema.decodeUnknownOption(WithInput)(preimage))
-  const refs = yield* reachableFrom([records.map(({ output }) => output), inputs.map(Option.getOrNull)])
-  const artifacts = new Map(refs.map((ref) => [nameOfObject(ref), ref]))
+  const outputs = yield* reachableFrom(records.map(({ output }) => output))
+  const artifacts = new Map(outputs.map((ref) => [artifactPath(ref), ref]))
+  const inputs = records.flatMap(({ preimage }) =>
+    referencesOf(Option.getOrUndefined(decodePreimage(preimage))?.input),
+  )
+  for (const input of inputs) {
+    if (artifacts.has(artifactPath(input))) continue
+    for (const ref of yield* remainsOf(input)) artifacts.set(artifactPath(ref), ref)
+  }
   const collected: Collected = { records, artifacts: [...artifacts.values()] }
   return collected
 })

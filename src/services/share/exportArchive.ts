@@ -7,10 +7,10 @@ import { ArtifactStore, DamagedArtifact, StoreFailure } from "../ArtifactStore.t
 import { Progress } from "../Progress.ts"
 import { sha256 } from "../store/canonical.ts"
 import { stageFile, syncDirectory } from "../store/files.ts"
-import { type Entry, inOrder, MANIFEST, Manifest, nameOfObject, nameOfRecord, VERSION } from "./archive.ts"
+import { artifactPath, recordPath } from "../store/layout.ts"
+import { type Entry, inOrder, MANIFEST, Manifest, VERSION } from "./archive.ts"
 import { collect, type Selection } from "./collect.ts"
-import type { TarEntry } from "./tar.ts"
-import { writeTar } from "./tar.ts"
+import { type TarEntry, writeTar } from "./tar.ts"
 
 /** The file cannot be written; nothing is left of it. */
 export class CannotWrite extends Schema.TaggedError<CannotWrite>()("CannotWrite", {
@@ -59,7 +59,7 @@ const contentOf = Effect.fnUntraced(function* (ref: ArtifactRef) {
       Stream.concat(Stream.drain(Stream.fromEffect(check))),
     )
   })
-  const entry: Content = { name: nameOfObject(ref), bytes: ref.bytes, sha256: ref.digest, content }
+  const entry: Content = { name: artifactPath(ref), bytes: ref.bytes, sha256: ref.digest, content }
   return entry
 })
 
@@ -78,14 +78,14 @@ export const exportArchive = Effect.fn("exportArchive")(function* (
 ) {
   const store = yield* ArtifactStore
   const fs = yield* FileSystem.FileSystem
-  const { dirname } = yield* Path.Path
+  const { dirname, join } = yield* Path.Path
   const progress = yield* Progress
   const { records, artifacts } = yield* collect(selection)
   const texts = yield* Effect.forEach(records, (record) => {
-    const path = store.recordPathOf(record)
+    const path = join(store.root, recordPath(record))
     return fs.readFile(path).pipe(
       Effect.mapError((cause) => new StoreFailure({ operation: "read", path, cause })),
-      Effect.map((text) => textEntry(nameOfRecord(record), text)),
+      Effect.map((text) => textEntry(recordPath(record), text)),
     )
   })
   const contents = [...texts, ...(yield* Effect.forEach(artifacts, contentOf))].sort(byName)

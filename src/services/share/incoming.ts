@@ -1,11 +1,14 @@
 /**
  * Files on their way into a store: all become visible together once everything is known to be right, or none does.
- * Whatever is not visible when the scope closes is gone, with the directories that were made for it.
+ * Whatever is not visible when the scope closes is gone, with the directories that were made for it. Until then the process
+ * is known to be at work, so that a garbage collection beside leaves its files alone.
  */
 import { rmdir } from "node:fs/promises"
-import { Effect, FileSystem, Path, type PlatformError, type Scope } from "effect"
+import { Context, Effect, FileSystem, Layer, Path, type PlatformError, type Scope } from "effect"
 import { ArtifactStore, StoreFailure } from "../ArtifactStore.ts"
+import { Leases } from "../Leases.ts"
 import { makeDirectories, stageFile, syncDirectory } from "../store/files.ts"
+import { directories } from "../store/layout.ts"
 
 /** A file that has a temporary name so far. */
 interface Staged {
@@ -23,7 +26,7 @@ export interface Incoming {
   readonly publish: (files: ReadonlyArray<Staged>) => Effect.Effect<void, StoreFailure>
 }
 
-export const incoming = Effect.gen(function* () {
+export const incoming = Effect.fn("incoming")(function* (command: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const store = yield* ArtifactStore
@@ -51,8 +54,11 @@ export const incoming = Effect.gen(function* () {
       failed(directory),
     )
 
-  yield* remember(store.root).pipe(failed(store.root))
+  for (const name of directories) yield* remember(path.join(store.root, name)).pipe(failed(store.root))
   yield* store.requireWritable
+  // Its signs go when the scope closes, before the directories.
+  const leases = Context.get(yield* Layer.build(Layer.fresh(Leases.layer(command))), Leases)
+  yield* leases.take("import", command)
 
   const stage: Incoming["stage"] = Effect.fnUntraced(function* (target, write) {
     yield* makeDirectory(path.dirname(target))

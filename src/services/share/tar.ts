@@ -1,14 +1,16 @@
 /** Tar files as streams of entries. Knows nothing of what they hold. */
-import { Effect, FileSystem, Option, Schema, type Scope, Stream } from "effect"
+import { Effect, FileSystem, Option, PlatformError, Schema, type Scope, Stream } from "effect"
 import { createTarDecoder, createTarPacker, type ParsedTarEntry } from "modern-tar"
 
 /** A file is not a whole tar file. */
 export class BadTar extends Schema.TaggedError<BadTar>()("BadTar", { message: Schema.String }) {}
 
-const badTar = (cause: unknown): BadTar =>
-  new BadTar({
-    message: (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "").toLowerCase(),
-  })
+const messageOf = (cause: unknown): string =>
+  PlatformError.isPlatformError(cause)
+    ? `cannot be read: ${cause.reason._tag}`
+    : (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "").toLowerCase()
+
+const badTar = (cause: unknown): BadTar => new BadTar({ message: messageOf(cause) })
 
 export interface TarEntry<E, R = never> {
   readonly name: string

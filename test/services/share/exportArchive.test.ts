@@ -4,10 +4,11 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { ArtifactStore, DamagedArtifact } from "../../../src/services/ArtifactStore.ts"
+import { ArtifactStore, DamagedArtifact, StoreFailure } from "../../../src/services/ArtifactStore.ts"
 import { MANIFEST } from "../../../src/services/share/archive.ts"
 import { NothingSelected } from "../../../src/services/share/collect.ts"
 import { CannotWrite } from "../../../src/services/share/exportArchive.ts"
+import { sha256 } from "../../../src/services/store/canonical.ts"
 import { faultyFileSystem, noFaults } from "../store/faults.ts"
 import { filesBelow, temporaryDirectory } from "../store/temporary.ts"
 import { archiveOf, COMMAND, commit, exporting, inStore, services, two, unpacked } from "./madeUp.ts"
@@ -60,6 +61,19 @@ describe("an export", () => {
       }
       yield* exporting("train add/1", one).pipe(inStore(store))
       assert.isBelow((yield* names(one)).length, whole.length - 1)
+    }).pipe(Effect.provide(services)),
+  )
+
+  it.effect("of a result whose input is gone for want of room has what is there", () =>
+    Effect.gen(function* () {
+      const { store } = yield* archiveOf(two)
+      const one = join(yield* temporaryDirectory, "one.tar")
+      yield* exporting("measure-null add/2", one).pipe(inStore(store))
+      const whole = yield* names(one)
+      const [direct] = two[0].direct
+      rmSync(join(store, `objects/${sha256(direct[1]).slice(0, 2)}/${sha256(direct[1])}.${direct[0]}`))
+      yield* exporting("measure-null add/2", one).pipe(inStore(store))
+      assert.lengthOf(yield* names(one), whole.length - 1)
     }).pipe(Effect.provide(services)),
   )
 
@@ -134,7 +148,8 @@ describe("an export", () => {
         const error = yield* Effect.flip(attempt({ ...noFaults(), failing: i + 1 }))
         // The last one syncs the directory, when the new file is there.
         if (i === operations.lastIndexOf("sync")) break
-        assert.instanceOf(error, CannotWrite, operation)
+        // Reading goes on beside writing, so it may be the next piece that fails.
+        assert.isTrue(error instanceof CannotWrite || error instanceof StoreFailure, `${operation}: ${error}`)
         assert.deepStrictEqual(filesBelow(directory), ["out.tar"])
         assert.strictEqual(readFileSync(out, "utf8"), "earlier")
       }

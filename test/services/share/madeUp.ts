@@ -106,7 +106,7 @@ export const exporting = Effect.fn("exporting")(function* (what: string, file: s
 
 /** Imports a file. */
 export const importing = Effect.fn("importing")((file: string) =>
-  Effect.scoped(Effect.flatMap(openArchive(file), importArchive)),
+  Effect.scoped(Effect.flatMap(openArchive(file), (archive) => importArchive(archive, "import a test"))),
 )
 
 /** The archive of results that were committed to a store of their own. */
