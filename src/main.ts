@@ -4,8 +4,10 @@ import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import packageJson from "../package.json" with { type: "json" }
 import { accept } from "./commands/accept.ts"
+import { exportResults } from "./commands/export.ts"
 import { exportTwin } from "./commands/exportTwin.ts"
 import { gc } from "./commands/gc.ts"
+import { importResults } from "./commands/import.ts"
 import { boundedInterruption, STOPPED } from "./commands/interruption.ts"
 import { list } from "./commands/list.ts"
 import { oneLine } from "./commands/oneLine.ts"
@@ -33,6 +35,8 @@ const pipeline = Command.make("pipeline").pipe(
     gc,
     pin,
     unpin,
+    exportResults,
+    importResults,
     exportTwin,
   ]),
 )

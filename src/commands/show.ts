@@ -42,7 +42,7 @@ const namesOf = (output: unknown): ReadonlyMap<string, string> =>
 const describeRecord = Effect.fnUntraced(function* ({ key, output, provenance }: StageRecord) {
   const { pathOf } = yield* ArtifactStore
   const names = namesOf(output)
-  const { accepted, determinism } = provenance
+  const { accepted, determinism, imported } = provenance
   return [
     `${key.slice(0, 12)}  ${provenance.committedAt}  ${provenance.seconds.toFixed(1)} s${provenance.note === undefined ? "" : `  ${provenance.note}`}`,
     ...(accepted === undefined
@@ -51,6 +51,9 @@ const describeRecord = Effect.fnUntraced(function* ({ key, output, provenance }:
     ...(determinism === undefined
       ? []
       : [`  computed again on ${determinism.machine}: ${describeGrade(determinism.grade)}`]),
+    ...(imported === undefined
+      ? []
+      : [`  imported ${imported.at} from archive ${imported.from.slice(0, 12)}`]),
     ...referencesOf(output).map((ref) => `  ${(names.get(ref.digest) ?? "").padEnd(12)}${pathOf(ref)}`),
   ].join("\n")
 })

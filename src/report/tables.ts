@@ -4,7 +4,8 @@
  */
 import { table } from "arquero"
 import { Effect, Schema } from "effect"
-import { decodeTable, encodeTable } from "../services/formats/parquet.ts"
+import { tableOf } from "../services/artifacts.ts"
+import { encodeTable } from "../services/formats/parquet.ts"
 
 const { String: Text, Boolean: Flag, Int, Finite, NullOr } = Schema
 const MaybeInt = NullOr(Int)
@@ -178,6 +179,6 @@ export const fromParquet = Effect.fn("fromParquet")(function* <Name extends Tabl
   name: Name,
   bytes: Uint8Array,
 ) {
-  const rows = (yield* decodeTable(bytes)).objects()
+  const rows = (yield* tableOf(bytes)).objects()
   return yield* Schema.decodeUnknownEffect(Schema.Array(schemas[name]))(rows)
 })

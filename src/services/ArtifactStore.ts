@@ -84,6 +84,8 @@ export const StageRecord = Schema.Struct({
     determinism: Schema.optionalKey(
       Schema.Struct({ grade: Grade, at: Schema.String, machine: Schema.String }),
     ),
+    /** It came in an archive whose manifest has the digest `from`. */
+    imported: Schema.optionalKey(Schema.Struct({ from: Schema.String, at: Schema.String })),
   }),
 })
 export type StageRecord = typeof StageRecord.Type

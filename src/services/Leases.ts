@@ -167,7 +167,9 @@ export class Leases extends Context.Service<
                 Effect.provideContext(services),
                 attempt("write", file),
               )
-            yield* Effect.acquireRelease(beat(0), () => Effect.ignore(remove(file)))
+            // First: a file that is only half committed is to go, too.
+            yield* Effect.addFinalizer(() => Effect.ignore(remove(file)))
+            yield* Effect.uninterruptible(beat(0))
             let beats = 0
             yield* Effect.suspend(() => beat(++beats)).pipe(
               Effect.ignore,
@@ -215,10 +217,10 @@ export class Leases extends Context.Service<
             if (holder !== undefined) return Option.some(holder)
             const file = path.join(leases, `${name}.${self}.json`)
             const since = DateTime.formatIso(yield* DateTime.now)
-            yield* Effect.acquireRelease(
-              fs.writeFileString(file, sealed({ label, since })).pipe(attempt("write", file)),
-              () => Effect.ignore(remove(file)),
-            )
+            yield* Effect.addFinalizer(() => Effect.ignore(remove(file)))
+            yield* fs
+              .writeFileString(file, sealed({ label, since }))
+              .pipe(attempt("write", file), Effect.uninterruptible)
             const [rival] = yield* leasesOf(ofName(name), remove)
             if (rival === undefined) return Option.none()
             yield* remove(file)

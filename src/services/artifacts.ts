@@ -3,8 +3,11 @@ import type { ColumnTable } from "arquero"
 import { Effect, Schema } from "effect"
 import type { ArtifactRef } from "./Artifact.ts"
 import { ArtifactStore } from "./ArtifactStore.ts"
+import { parseJsonBytes } from "./formats/json.ts"
 import { decodeTable, encodeTable } from "./formats/parquet.ts"
+import { checkTable } from "./formats/parquetLimits.ts"
 import { decode, encodeParts, type HostTensor, MalformedTensors } from "./formats/safetensors.ts"
+import { checkTensors } from "./formats/safetensorsLimits.ts"
 
 export type Tensors = Readonly<Record<string, HostTensor>>
 
@@ -16,7 +19,9 @@ export const putTensors = Effect.fn("putTensors")(function* (tensors: Tensors) {
 
 export const getTensors = Effect.fn("getTensors")(function* (ref: ArtifactRef) {
   const store = yield* ArtifactStore
-  const { tensors } = yield* Effect.fromResult(decode(yield* store.get(ref)))
+  const bytes = yield* store.get(ref)
+  yield* Effect.fromResult(checkTensors(bytes))
+  const { tensors } = yield* Effect.fromResult(decode(bytes))
   return tensors
 })
 
@@ -54,9 +59,13 @@ export const putTable = Effect.fn("putTable")(function* (table: ColumnTable) {
   return yield* store.put("parquet", encodeTable(table))
 })
 
+/** The table of Parquet's bytes, within the limits of `parquetLimits`. */
+export const tableOf = (bytes: Uint8Array) =>
+  Effect.andThen(Effect.fromResult(checkTable(bytes)), decodeTable(bytes))
+
 export const getTable = Effect.fn("getTable")(function* (ref: ArtifactRef) {
   const store = yield* ArtifactStore
-  return yield* decodeTable(yield* store.get(ref))
+  return yield* tableOf(yield* store.get(ref))
 })
 
 export const putJson = Effect.fn("putJson")(function* <T, E>(schema: Schema.ConstraintCodec<T, E>, value: T) {
@@ -70,6 +79,6 @@ export const getJson = Effect.fn("getJson")(function* <T, E>(
   ref: ArtifactRef,
 ) {
   const store = yield* ArtifactStore
-  const text = new TextDecoder().decode(yield* store.get(ref))
-  return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text)
+  const document = yield* Effect.fromResult(parseJsonBytes(yield* store.get(ref)))
+  return yield* Schema.decodeUnknownEffect(schema)(document)
 })

@@ -5,6 +5,7 @@ import { mostUlps, ulps } from "../numerics/ulp.ts"
 import { ArtifactRef } from "./Artifact.ts"
 import type { ArtifactStore, StoreError } from "./ArtifactStore.ts"
 import { getJson, getTable, getTensors, type Tensors } from "./artifacts.ts"
+import type { MalformedJson } from "./formats/json.ts"
 import type { MalformedTable } from "./formats/parquet.ts"
 import type { MalformedTensors } from "./formats/safetensors.ts"
 
@@ -43,7 +44,7 @@ const ofScalars = (a: unknown, b: unknown): number =>
 
 type Distance = Effect.Effect<
   number,
-  StoreError | MalformedTensors | MalformedTable | Schema.SchemaError,
+  StoreError | MalformedJson | MalformedTensors | MalformedTable | Schema.SchemaError,
   ArtifactStore
 >
 

@@ -98,6 +98,22 @@ const refusals: ReadonlyArray<
     ["export-twin", "--steps", "0", "--out", "SANDBOX/twin", "--store", "SANDBOX/store"],
     ["--steps"],
   ],
+  [
+    "to import a file that is not there",
+    ["import", "SANDBOX/none.tar", "--store", "SANDBOX/new"],
+    ["none.tar", "NotFound"],
+  ],
+  [
+    "to import a file that is no archive",
+    ["import", "SANDBOX/file", "--store", "SANDBOX/new"],
+    ["file", "is not a whole tar file", "nothing was imported"],
+  ],
+  ["to export without a file to write", ["export", "train", "--store", "SANDBOX/store"], ["--out"]],
+  [
+    "to export what is not there",
+    ["export", "train", "--out", "SANDBOX/out.tar", "--store", "SANDBOX/new"],
+    ["no run, key or stage called train"],
+  ],
   ["to show an unknown stage", ["show", "nonsense", "--store", "SANDBOX/store"], ["nonsense", "rolling-svd"]],
   [
     "to show a stage of an empty store",

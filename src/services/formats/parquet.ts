@@ -34,9 +34,8 @@ export const encodeTable = (rows: ColumnTable): Uint8Array =>
 /**
  * The table of a Parquet file: columns in the file's order, as plain arrays of values and nulls.
  *
- * A file that is cut off, or of column types not listed above, is refused. Bytes that rotted are for the
- * caller to detect beforehand, by digest: they can read as other values, and hyparquet can loop forever
- * on a damaged page header.
+ * A file that is cut off, or of column types not listed above, is refused. hyparquet believes what a file says of its own
+ * sizes and can loop forever on a damaged page header: `checkTable` of `parquetLimits` goes first.
  */
 export const decodeTable = Effect.fn("decodeTable")(function* (
   bytes: Uint8Array,

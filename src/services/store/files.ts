@@ -4,11 +4,17 @@
  * Temp file in the same directory → fsync → rename → fsync of the directory.
  */
 import { threadId } from "node:worker_threads"
-import { Effect, FileSystem, Path, type PlatformError } from "effect"
+import { Effect, FileSystem, Path, type PlatformError, Scope } from "effect"
 
 let serial = 0
 
-const syncDirectory = Effect.fnUntraced(function* (path: string) {
+/** A name beside `path` that no other writer has, and that readers of directories pass over. */
+const temporaryName = (path: string) =>
+  Effect.map(Path.Path, ({ dirname, basename, join }) =>
+    join(dirname(path), `.${basename(path)}.${process.pid}.${threadId}.${serial++}.tmp`),
+  )
+
+export const syncDirectory = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   yield* Effect.scoped(Effect.flatMap(fs.open(path, { flag: "r" }), (directory) => directory.sync))
 })
@@ -37,9 +43,9 @@ export const commitFile = Effect.fn("commitFile")(function* (
   ...parts: ReadonlyArray<Uint8Array>
 ): Effect.fn.Return<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> {
   const fs = yield* FileSystem.FileSystem
-  const { dirname, basename, join } = yield* Path.Path
+  const { dirname } = yield* Path.Path
   const directory = dirname(path)
-  const temporary = join(directory, `.${basename(path)}.${process.pid}.${threadId}.${serial++}.tmp`)
+  const temporary = yield* temporaryName(path)
   yield* makeDirectories(directory)
   yield* Effect.scoped(
     Effect.gen(function* () {
@@ -53,6 +59,31 @@ export const commitFile = Effect.fn("commitFile")(function* (
     Effect.uninterruptible,
   )
   yield* syncDirectory(directory)
+})
+
+/**
+ * Durably writes what will be the content of `path`, in a directory that is there, under a temporary name, which is gone
+ * when the scope closes. Returns what gives it its name; that lasts once the directory is synced too.
+ */
+export const stageFile = Effect.fn("stageFile")(function* <E, R>(
+  path: string,
+  write: (file: FileSystem.File) => Effect.Effect<void, E, R>,
+): Effect.fn.Return<
+  Effect.Effect<void, PlatformError.PlatformError>,
+  E | PlatformError.PlatformError,
+  R | FileSystem.FileSystem | Path.Path | Scope.Scope
+> {
+  const fs = yield* FileSystem.FileSystem
+  const temporary = yield* temporaryName(path)
+  yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
+  yield* Effect.scopedWith((scope) =>
+    Effect.gen(function* () {
+      const file = yield* Scope.provide(fs.open(temporary, { flag: "w" }), scope)
+      yield* write(file)
+      yield* file.sync
+    }),
+  )
+  return fs.rename(temporary, path)
 })
 
 /**

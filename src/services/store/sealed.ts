@@ -2,7 +2,8 @@
  * JSON documents that carry the digest of their own content, so that a change of any bit is noticed: what names blobs is
  * kept as safe as the blobs.
  */
-import { Option, Predicate, Schema } from "effect"
+import { Option, Predicate, Result } from "effect"
+import { parseJson } from "../formats/json.ts"
 import { digestOf } from "./canonical.ts"
 
 /** JSON writes −0 as 0; it is another number, with another canonical form. */
@@ -18,11 +19,9 @@ const jsonText = (value: unknown): string =>
 export const sealed = (content: Readonly<Record<string, unknown>>): string =>
   `${jsonText({ ...content, seal: digestOf(content) })}\n`
 
-const parse = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
-
 /** The content of a document; none if `text` is anything but what {@link sealed} wrote, down to the last sign. */
 export const unsealed = (text: string): Option.Option<Readonly<Record<string, unknown>>> =>
-  Option.flatMap(parse(text), (document) => {
+  Option.flatMap(Result.getSuccess(parseJson(text)), (document) => {
     if (!Predicate.isObject(document) || !("seal" in document)) return Option.none()
     const { seal, ...content } = document
     return seal === digestOf(content) ? Option.some(content) : Option.none()

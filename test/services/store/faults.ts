@@ -48,6 +48,9 @@ export const faultyFileSystem = (faults: Faults) =>
       const halfOf = (bytes: Uint8Array) => bytes.subarray(0, bytes.length / 2)
       const countedFile = (file: FileSystem.File): FileSystem.File => ({
         ...file,
+        // Methods of a class, which are not spread.
+        seek: (offset, from) => file.seek(offset, from),
+        readAlloc: (size, options) => counted("read piece", file.readAlloc(size, options)),
         sync: counted("sync", file.sync),
         writeAll: (bytes) => counted("write", file.writeAll(bytes), file.writeAll(halfOf(bytes))),
       })
