@@ -44,6 +44,8 @@ export const Reliability = Schema.Struct({
   keys: part,
   /** Garbage collection during runs. */
   gc: part,
+  /** How soon what is stored is found. */
+  lookups: part,
 })
 export type Reliability = typeof Reliability.Type
 

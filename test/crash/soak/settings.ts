@@ -21,5 +21,8 @@ export const seed = given(
   randomInt(2 ** 31),
 )
 
+/** The store of a full run, where there is one. */
+export const fullStore = process.env.STORE
+
 /** That share of a number, at least `least`. */
 export const shareOf = (count: number, least = 1): number => Math.max(least, Math.round(share * count))
