@@ -221,7 +221,7 @@ export class ArtifactStore extends Context.Service<
         const objectPath = (ref: ArtifactRef) => path.join(root, layout.artifactPath(ref))
         const recordPath = (stage: string, key: string) => path.join(root, layout.recordPath({ stage, key }))
 
-        const has = Effect.fn("ArtifactStore.has")(function* (ref: ArtifactRef) {
+        const has = Effect.fnUntraced(function* (ref: ArtifactRef) {
           const target = objectPath(ref)
           return yield* fs.stat(target).pipe(
             Effect.map((info) => Number(info.size) === ref.bytes),

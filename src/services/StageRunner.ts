@@ -8,12 +8,11 @@ import type { CodeFingerprint, FingerprintError } from "./CodeFingerprint.ts"
 import { Executor, type StageFailure } from "./executor/Executor.ts"
 import { Journal } from "./Journal.ts"
 import { Leases } from "./Leases.ts"
+import { type Computation, identify, lookup } from "./lookup.ts"
 import { machine } from "./machine.ts"
 import { Progress } from "./Progress.ts"
-import { isWhole, referencesOf } from "./references.ts"
+import { digestsIn, referencesOf } from "./references.ts"
 import type { Stage } from "./Stage.ts"
-import { stageCode } from "./stageCode.ts"
-import { digestOf } from "./store/canonical.ts"
 import type { TensorEngine } from "./TensorEngine.ts"
 
 export interface StageResult<Output> {
@@ -30,10 +29,14 @@ export interface Ran {
   /** Whether it was found, not computed. */
   readonly cached: boolean
   readonly provenance: StageRecord["provenance"]
+  /** Fingerprint of the code that it was computed by. */
+  readonly code: string
+  /** Digests of the artifacts that its output names. */
+  readonly artifacts: ReadonlyArray<string>
 }
 
 /** What can go wrong beside the stage itself. */
-export type RunnerError = StoreError | StageFailure | FingerprintError | Schema.SchemaError
+export type RunnerError = StoreError | StageFailure | FingerprintError | Schema.SchemaError | NotStored
 
 /** Another process computes it, or has computed it meanwhile. */
 class Elsewhere extends Schema.TaggedError<Elsewhere>()("Elsewhere", {}) {}
@@ -43,11 +46,17 @@ const describe = (error: unknown): string => (error instanceof Error ? error.mes
 /** Milliseconds between two looks at what another process computes. */
 const POLL = 200
 
-/** What names a computation: its key, what that digests, and its cursor. */
-interface Computation {
-  readonly key: string
-  readonly preimage: unknown
-  readonly cursorKey: string
+/** A runner that computes nothing was asked for what is not stored. */
+export class NotStored extends Schema.TaggedError<NotStored>()("NotStored", {
+  label: Schema.String,
+  stage: Schema.String,
+  key: Schema.String,
+  /** What the key digests. */
+  preimage: Schema.Unknown,
+}) {
+  override get message() {
+    return `${this.label} is not in the store; run the pipeline first`
+  }
 }
 
 export class StageRunner extends Context.Service<
@@ -100,27 +109,8 @@ export class StageRunner extends Context.Service<
           yield* append({ _tag: "Failed", ...named, because })
         })
 
-        /** The stored output under a key, if everything that it leads to is there. */
-        const lookup = Effect.fnUntraced(function* <Input, Output, E, R>(
-          stage: Stage<Input, Output, E, R>,
-          key: string,
-        ) {
-          const none = Option.none<{ readonly output: Output; readonly provenance: Ran["provenance"] }>()
-          const record = yield* store
-            .record(stage.name, key)
-            .pipe(Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), Option.none())))
-          if (Option.isNone(record)) return none
-          const { output, provenance } = record.value
-          const whole = isWhole(output).pipe(
-            Effect.provideService(ArtifactStore, store),
-            Effect.catchTag("DamagedArtifact", (damage) => Effect.as(warn(damage), false)),
-          )
-          if (!(yield* whole)) return none
-          return Option.map(Schema.decodeUnknownOption(stage.output)(output), (output) => ({
-            output,
-            provenance,
-          }))
-        })
+        const stored = <Input, Output, E, R>(stage: Stage<Input, Output, E, R>, key: string) =>
+          Effect.provideService(lookup(stage, key, warn), ArtifactStore, store)
 
         /** What is to be done about a stage's input; a computation is in flight until `scope` closes. */
         const decide = Effect.fnUntraced(function* <Input, Output, E, R>(
@@ -128,14 +118,11 @@ export class StageRunner extends Context.Service<
           input: Input,
           scope: Scope.Scope,
         ) {
-          const encodedInput = yield* Schema.encodeEffect(stage.input)(input)
-          const preimage = { ...(yield* stageCode(stage)), input: encodedInput }
-          const key = digestOf(preimage)
-          const { identity } = stage
-          const cursorKey = identity === undefined ? key : digestOf({ ...preimage, input: identity(input) })
+          const computation = yield* identify(stage, input)
+          const { key, cursorKey } = computation
           const earlier = inFlight.get(cursorKey)
-          const stored = yield* lookup(stage, key)
-          if (Option.isSome(stored)) return { _tag: "Cached", key, ...stored.value } as const
+          const found = yield* stored(stage, key)
+          if (Option.isSome(found)) return { _tag: "Cached", ...computation, ...found.value } as const
           if (earlier !== undefined) return { _tag: "Wait", earlier } as const
           const latch = Latch.makeUnsafe()
           yield* Scope.addFinalizer(
@@ -146,7 +133,7 @@ export class StageRunner extends Context.Service<
             }),
           )
           inFlight.set(cursorKey, latch)
-          return { _tag: "Compute", key, preimage, cursorKey } as const
+          return { _tag: "Compute", ...computation } as const
         })
 
         /** Waits until another process has stored a key's output, or does not compute it any more. */
@@ -156,7 +143,7 @@ export class StageRunner extends Context.Service<
           label: string,
         ) {
           let told = false
-          while (Option.isNone(yield* lookup(stage, key))) {
+          while (Option.isNone(yield* stored(stage, key))) {
             const lease = yield* leases.holder(cursorKey)
             if (Option.isNone(lease)) return
             const { pid, host } = lease.value.holder
@@ -177,7 +164,7 @@ export class StageRunner extends Context.Service<
           const named = { label, stage: stage.name, key }
           const begin = Effect.gen(function* () {
             const other = yield* leases.take(cursorKey, label)
-            if (Option.isSome(other) || Option.isSome(yield* lookup(stage, key)))
+            if (Option.isSome(other) || Option.isSome(yield* stored(stage, key)))
               return yield* new Elsewhere()
             yield* append({ _tag: "Began", ...named, cursor: cursorKey })
           }).pipe(Scope.provide(scope))
@@ -207,7 +194,13 @@ export class StageRunner extends Context.Service<
           })
           const bytes = referencesOf(encoded).reduce((sum, ref) => sum + ref.bytes, 0)
           yield* append({ _tag: "Computed", ...named, seconds, bytes })
-          ran.set(key, { ...named, cached: false, provenance })
+          ran.set(key, {
+            ...named,
+            cached: false,
+            provenance,
+            code: preimage.code,
+            artifacts: digestsIn(encoded),
+          })
           return { output, key, cached: false }
         })
 
@@ -225,7 +218,7 @@ export class StageRunner extends Context.Service<
                 case "Wait":
                   return Effect.andThen(decision.earlier.await, run(stage, input, label))
                 case "Cached": {
-                  const { key, output, provenance } = decision
+                  const { key, preimage, output, provenance, artifacts } = decision
                   yield* progress.cached(label)
                   const { accepted } = provenance
                   if (accepted !== undefined) {
@@ -235,7 +228,7 @@ export class StageRunner extends Context.Service<
                   }
                   if (!ran.has(key)) {
                     const named = { label, stage: stage.name, key }
-                    ran.set(key, { ...named, cached: true, provenance })
+                    ran.set(key, { ...named, cached: true, provenance, code: preimage.code, artifacts })
                     yield* append({ _tag: "Found", ...named })
                   }
                   return Effect.succeed({ output, key, cached: true })
@@ -256,4 +249,30 @@ export class StageRunner extends Context.Service<
         return StageRunner.of({ run, history: Effect.sync(() => [...ran.values()]) })
       }),
     ).pipe(Layer.provide([Leases.layer(command), Journal.layer(command)]))
+
+  /** Computes and writes nothing: what is not stored fails with {@link NotStored}. */
+  static readonly peeking = Layer.effect(
+    StageRunner,
+    Effect.gen(function* () {
+      const services = yield* Effect.context<CodeFingerprint | TensorEngine | ArtifactStore>()
+      const ran = new Map<string, Ran>()
+      const run = Effect.fnUntraced(function* <Input, Output, E, R>(
+        stage: Stage<Input, Output, E, R>,
+        input: Input,
+        label: string = stage.name,
+      ): Effect.fn.Return<StageResult<Output>, RunnerError> {
+        const { key, preimage } = yield* Effect.provideContext(identify(stage, input), services)
+        const found = yield* Effect.provideContext(
+          lookup(stage, key, () => Effect.void),
+          services,
+        )
+        const named = { label, stage: stage.name, key }
+        if (Option.isNone(found)) return yield* new NotStored({ ...named, preimage })
+        const { output, ...rest } = found.value
+        ran.set(key, { ...named, cached: true, code: preimage.code, ...rest })
+        return { output, key, cached: true }
+      })
+      return StageRunner.of({ run, history: Effect.sync(() => [...ran.values()]) })
+    }),
+  )
 }

@@ -4,12 +4,28 @@ import { ArtifactRef } from "./Artifact.ts"
 import { ArtifactStore, type StoreError } from "./ArtifactStore.ts"
 import { parseJsonBytes } from "./formats/json.ts"
 
+const isArtifact = Schema.is(ArtifactRef)
+
+const addReferences = (value: unknown, found: Array<ArtifactRef>): void => {
+  if (Array.isArray(value)) for (const item of value) addReferences(item, found)
+  else if (Predicate.isObject(value)) {
+    // The Schema is asked only of what may be one: a trajectory has thousands of other objects.
+    if ("digest" in value && isArtifact(value)) found.push(value)
+    else for (const field of Object.values(value)) addReferences(field, found)
+  }
+}
+
 /** Every artifact that encoded data refers to. */
 export const referencesOf = (value: unknown): ReadonlyArray<ArtifactRef> => {
-  if (Schema.is(ArtifactRef)(value)) return [value]
-  if (Array.isArray(value)) return value.flatMap(referencesOf)
-  return Predicate.isObject(value) ? Object.values(value).flatMap(referencesOf) : []
+  const found: Array<ArtifactRef> = []
+  addReferences(value, found)
+  return found
 }
+
+/** The digest of each, once. */
+export const digestsIn = (value: unknown): ReadonlyArray<string> => [
+  ...new Set(referencesOf(value).map(({ digest }) => digest)),
+]
 
 /** Every artifact that a JSON artifact of these bytes refers to; none if it is not JSON. */
 export const referencesInJson = (bytes: Uint8Array): ReadonlyArray<ArtifactRef> =>
@@ -38,7 +54,7 @@ export const reachableFrom = (
   })
 
 /** Whether everything that encoded data leads to is there. Fails where a JSON artifact on the way is damaged. */
-export const isWhole = Effect.fn("isWhole")(function* (value: unknown) {
+export const isWhole = Effect.fnUntraced(function* (value: unknown) {
   const store = yield* ArtifactStore
   for (const ref of yield* reachableFrom(value)) if (!(yield* store.has(ref))) return false
   return true

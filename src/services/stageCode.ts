@@ -15,7 +15,7 @@ const FORMATS = ["safetensors", "parquet"].map(
   (format) => new URL(`./formats/${format}.ts`, import.meta.url).href,
 )
 
-export const stageCode = Effect.fn("stageCode")(function* ({ name, version, module, usesEngine }: StageCode) {
+export const stageCode = Effect.fnUntraced(function* ({ name, version, module, usesEngine }: StageCode) {
   const fingerprint = yield* CodeFingerprint
   const engine = yield* TensorEngine
   return {

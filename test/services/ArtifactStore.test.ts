@@ -11,7 +11,7 @@ import {
   type StageRecord,
   StoreFailure,
 } from "../../src/services/ArtifactStore.ts"
-import { sha256 } from "../../src/services/store/canonical.ts"
+import { digestOf, sha256 } from "../../src/services/store/canonical.ts"
 import { sealed, unsealed } from "../../src/services/store/sealed.ts"
 import { type Faults, faultyFileSystem, noFaults } from "./store/faults.ts"
 import { filesBelow, temporaryDirectory, temporaryFilesBelow, temporaryStore } from "./store/temporary.ts"
@@ -281,6 +281,13 @@ describe("records", () => {
       }
     }).pipe(Effect.provide(temporaryStore())),
   )
+
+  it("are read where an earlier version sealed them, by the digest of their content", () => {
+    const content = { a: { b: [1, "é"] }, zero: 0.5 }
+    const former = (seal: string) => `${JSON.stringify({ ...content, seal }, null, 2)}\n`
+    assert.deepStrictEqual(unsealed(former(digestOf(content))), Option.some(content))
+    assert.deepStrictEqual(unsealed(former(digestOf({ ...content, zero: 0 }))), Option.none())
+  })
 
   it.effect("keep a minus zero, whose key differs from zero's", () =>
     Effect.gen(function* () {

@@ -113,6 +113,25 @@ describe("a stage", () => {
     }).pipe(Effect.provide(temporaryStore())),
   )
 
+  it.effect("is not run by a runner that only looks: what is stored is returned, the rest is an error", () =>
+    Effect.gen(function* () {
+      const { write, runs } = textStage()
+      const looking = StageRunner.peeking.pipe(Layer.provide([code(), engine()]))
+      const look = Effect.flatMap(StageRunner, ({ run }) => run(write, input, "a label")).pipe(
+        Effect.provide(looking),
+      )
+      const missing = yield* Effect.flip(look)
+      assert.strictEqual(missing._tag, "NotStored")
+      assert.lengthOf(runs, 0)
+      const computed = yield* Effect.flatMap(StageRunner, ({ run }) => run(write, input)).pipe(
+        Effect.provide(runner()),
+      )
+      assert.deepStrictEqual(yield* look, { ...computed, cached: true })
+      assert.strictEqual(missing._tag === "NotStored" ? missing.key : "", computed.key)
+      assert.lengthOf(runs, 1)
+    }).pipe(Effect.provide(temporaryStore())),
+  )
+
   it.effect("does not see the order of its input's fields", () =>
     Effect.gen(function* () {
       const { run } = yield* StageRunner

@@ -5,7 +5,7 @@
 import { DateTime, Effect, FileSystem, Option, Path, Result, Schema } from "effect"
 import type { ArtifactRef } from "../Artifact.ts"
 import { ArtifactStore, StageRecord, type StoreName } from "../ArtifactStore.ts"
-import { parseJsonBytes } from "../formats/json.ts"
+import { parseJson, parseJsonBytes } from "../formats/json.ts"
 import { Progress } from "../Progress.ts"
 import { reachableFrom, referencesOf } from "../references.ts"
 import { digestOf } from "../store/canonical.ts"
@@ -40,6 +40,9 @@ const hasPlainText = (value: unknown): boolean =>
 
 /** The record of an entry's text, if it is one of this name; else what is wrong with it. */
 const checkRecord = (text: string, { stage, key }: StoreName): StageRecord | string => {
+  // A seal says that nothing was changed, not who made it: what comes from elsewhere has limits, sealed or not.
+  const parsed = parseJson(text)
+  if (Result.isFailure(parsed)) return parsed.failure.message
   const record = Option.flatMap(unsealed(text), decodeRecord)
   if (Option.isNone(record)) return "is not a record under its own seal"
   const { preimage, provenance } = record.value
