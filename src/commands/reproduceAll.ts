@@ -1,5 +1,5 @@
 /** `reproduce-all`: the whole paper, from data to claims; the table fills in as results arrive. */
-import { Console, Effect, FileSystem, Option, Path, Schema } from "effect"
+import { Console, Effect, Exit, FileSystem, Option, Path, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { type Claim, ClaimRow, correct, evaluateClaim, untestedRow, upstreamOf } from "../pipelines/Claim.ts"
 import { claims } from "../pipelines/claims.ts"
@@ -14,10 +14,14 @@ import {
   seedsOf,
   smokeScale,
 } from "../pipelines/paper.ts"
+import { stages } from "../pipelines/registry.ts"
 import { claimLine, claimsHeader, claimsTable } from "../report/claimsText.ts"
 import { gather } from "../report/evidence.ts"
+import { isUpToDate } from "../report/manifest.ts"
 import { writeReport } from "../report/write.ts"
+import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { Progress } from "../services/Progress.ts"
+import { StageRunner } from "../services/StageRunner.ts"
 import { BadInput } from "./BadInput.ts"
 import { oneLine } from "./oneLine.ts"
 import {
@@ -99,14 +103,19 @@ const rowOf = Effect.fnUntraced(function* (
 
 const sideBySide = { concurrency: "unbounded" } as const
 
-const evaluate = Effect.fnUntraced(function* (config: PaperConfig, options: OnFailure) {
-  const progress = yield* Progress
-  const isTolerable = canGoWithout(options)
+/** The claims of the paper, and every stage that they and the tables need, those of the first claims first. */
+const planOf = (config: PaperConfig) => {
   const nodes = paper(config)
   const list = claims(nodes)
   const features = nodes.features.map(({ features }) => features)
   const upstream: ReadonlyArray<Node<unknown>> = [...list.flatMap(upstreamOf), ...features].filter(isStage)
-  const planned = [...new Set(upstream)]
+  return { nodes, list, features, planned: [...new Set(upstream)] }
+}
+type Plan = ReturnType<typeof planOf>
+
+const evaluate = Effect.fnUntraced(function* ({ nodes, list, features, planned }: Plan, options: OnFailure) {
+  const progress = yield* Progress
+  const isTolerable = canGoWithout(options)
   yield* progress.plan(planned.map(({ label }) => label))
   // What the first claims need goes first, so rows appear early; all are asked for at once, so no worker is idle.
   const resolve = evaluator(planned)
@@ -129,6 +138,34 @@ const evaluate = Effect.fnUntraced(function* (config: PaperConfig, options: OnFa
   return { rows, tables: yield* gather(nodes, resolve) }
 })
 
+const decodeClaims = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(ClaimRow)))
+
+/** What a directory holds, if it was made from what is stored, by the code at hand: then there is nothing to do. */
+const findWritten = Effect.fnUntraced(function* (
+  { planned }: Plan,
+  written: { readonly directory: string; readonly evidence: string; readonly code: string },
+) {
+  const { history } = yield* StageRunner
+  const resolve = evaluator(planned)
+  for (const node of planned) {
+    // The first one that is not stored says enough.
+    if (Exit.isFailure(yield* Effect.exit(resolve(node)))) return Option.none()
+  }
+  const { directory, ...made } = written
+  if (!(yield* isUpToDate(directory, { ...made, history: yield* history }))) return Option.none()
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const progress = yield* Progress
+  const found = yield* Effect.option(
+    Effect.flatMap(fs.readFileString(path.join(directory, "claims.json")), decodeClaims),
+  )
+  if (Option.isNone(found)) return found
+  yield* progress.plan(planned.map(({ label }) => label))
+  yield* Effect.forEach(planned, ({ label }) => progress.cached(label), { discard: true })
+  yield* progress.say([claimsHeader, ...found.value.map(claimLine)].join("\n"))
+  return found
+}, Effect.provide(StageRunner.peeking))
+
 export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Options) {
   const path = yield* Path.Path
   const fs = yield* FileSystem.FileSystem
@@ -138,14 +175,28 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
   yield* fs
     .makeDirectory(directory, { recursive: true })
     .pipe(Effect.mapError(({ message }) => new BadInput({ message: `--out ${directory}: ${message}` })))
-  const { rows, tables } = yield* retryDamaged(evaluate(config, options))
-  const corrected = correct(rows.map(({ row }) => row))
+  const fingerprint = yield* CodeFingerprint
+  // All at once: one after another, as stages are first asked for, they would take as long as all look-ups.
+  const [code] = yield* Effect.forEach(
+    [import.meta.url, ...stages.map(({ module }) => module)],
+    fingerprint.of,
+    sideBySide,
+  )
   const sizes = options.scale === "smoke" ? SMOKE_NOTE : "the paper's sizes"
   const evidence = `${sizes}; seeds ${config.seeds.join(", ")}`
-  yield* writeReport({ directory, evidence, tables, claims: corrected })
-  yield* options.json
-    ? Console.log(JSON.stringify(yield* Schema.encodeEffect(Schema.Array(ClaimRow))(corrected), null, 2))
-    : Console.log(`\n${claimsTable(corrected)}\n\n${evidence}; written to ${path.relative(".", directory)}/`)
+  const plan = planOf(config)
+  const print = Effect.fnUntraced(function* (rows: ReadonlyArray<ClaimRow>) {
+    yield* options.json
+      ? Console.log(JSON.stringify(yield* Schema.encodeEffect(Schema.Array(ClaimRow))(rows), null, 2))
+      : Console.log(`\n${claimsTable(rows)}\n\n${evidence}; written to ${path.relative(".", directory)}/`)
+  })
+  const written = yield* findWritten(plan, { directory, evidence, code })
+  if (Option.isSome(written)) return yield* print(written.value)
+
+  const { rows, tables } = yield* retryDamaged(evaluate(plan, options))
+  const corrected = correct(rows.map(({ row }) => row))
+  yield* writeReport({ directory, evidence, tables, claims: corrected, code })
+  yield* print(corrected)
   const failed = rows.filter(({ failed }) => failed).map(({ row }) => row.id)
   if (failed.length > 0) return yield* new ClaimsFailed({ claims: failed })
 })

@@ -3,7 +3,8 @@ import { cpus, totalmem } from "node:os"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { ArtifactStore } from "../services/ArtifactStore.ts"
-import { StageRunner } from "../services/StageRunner.ts"
+import { type Ran, StageRunner } from "../services/StageRunner.ts"
+import { sha256 } from "../services/store/canonical.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
 
 const Finite = Schema.Finite
@@ -43,10 +44,16 @@ export const Manifest = Schema.Struct({
       accepted: Schema.optionalKey(Schema.String),
     }),
   ),
+  /** Fingerprint of the code of claims and report. */
+  code: Schema.optionalKey(Schema.String),
+  /** Digest of all that words and figures were rendered from: code, tables, claims. */
+  renderedFrom: Schema.optionalKey(Schema.String),
   /** SHA-256 of every file beside this one, by name. */
   files: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
 })
 export type Manifest = typeof Manifest.Type
+
+export const MANIFEST = "manifest.json"
 
 /** Bytes of all files below a directory. */
 const sizeOf = Effect.fnUntraced(function* (directory: string) {
@@ -63,22 +70,75 @@ const sizeOf = Effect.fnUntraced(function* (directory: string) {
   return sizes.reduce((sum, size) => sum + size, 0)
 })
 
-/** Whether the very same computations are behind two lists of stages. */
-const isSameRun = (a: Manifest["stages"], b: Manifest["stages"]): boolean =>
-  a.length === b.length &&
-  a.every(({ key, committedAt }, i) => key === b[i].key && committedAt === b[i].committedAt)
-
 const round = (value: number, digits: number): number => Number(value.toFixed(digits))
 
-/** @param before the manifest that stood there before, of a run that may have computed what this one found */
-export const manifestOf = Effect.fn("manifestOf")(function* (
-  evidence: string,
-  files: Readonly<Record<string, string>>,
-  before: Option.Option<Manifest>,
+/** Whether the very same computations are behind two lists of stages; one may have several labels. */
+const isSameRun = (a: Manifest["stages"], b: Manifest["stages"]): boolean => {
+  const [before, after] = [a, b].map((stages) =>
+    stages.map(({ key, committedAt }) => `${key} ${committedAt}`).sort(),
+  )
+  return before.length === after.length && before.every((one, i) => one === after[i])
+}
+
+/** What a runner was asked for, as a manifest lists it. */
+const stagesOf = (history: ReadonlyArray<Ran>): Manifest["stages"] =>
+  history
+    .toSorted((a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : 0))
+    .map(({ label, key, provenance }) => ({
+      label,
+      key,
+      seconds: round(provenance.seconds, 2),
+      committedAt: provenance.committedAt,
+      machine: provenance.machine,
+      ...(provenance.accepted === undefined ? {} : { accepted: provenance.accepted.because }),
+    }))
+
+/** The manifest that a directory holds. */
+export const readManifest = Effect.fn("readManifest")(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const { join } = yield* Path.Path
+  const text = yield* fs.readFileString(join(directory, MANIFEST))
+  return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Manifest))(text)
+})
+
+/** Whether a directory holds what was made from these stored results by this code, every file as it was written. */
+export const isUpToDate = Effect.fn("isUpToDate")(function* (
+  directory: string,
+  made: { readonly evidence: string; readonly code: string; readonly history: ReadonlyArray<Ran> },
 ) {
+  const fs = yield* FileSystem.FileSystem
+  const { join } = yield* Path.Path
+  const manifest = yield* Effect.option(readManifest(directory))
+  if (Option.isNone(manifest)) return false
+  const { evidence, code, stages, files = {} } = manifest.value
+  if (evidence !== made.evidence || code !== made.code || !isSameRun(stages, stagesOf(made.history)))
+    return false
+  for (const [name, digest] of Object.entries(files)) {
+    const bytes = yield* Effect.option(fs.readFile(join(directory, name)))
+    if (!Option.exists(bytes, (bytes) => sha256(bytes) === digest)) return false
+  }
+  return true
+})
+
+interface Written {
+  readonly evidence: string
+  readonly code: string
+  readonly files: Readonly<Record<string, string>>
+  readonly renderedFrom: string
+  /** The manifest that stood there before, of a run that may have computed what this one found. */
+  readonly before: Option.Option<Manifest>
+}
+
+export const manifestOf = Effect.fn("manifestOf")(function* ({
+  evidence,
+  code,
+  files,
+  renderedFrom,
+  before,
+}: Written) {
   const runner = yield* StageRunner
   const engine = yield* TensorEngine
-  const ran = (yield* runner.history).toSorted((a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : 0))
+  const ran = yield* runner.history
   const { root } = yield* ArtifactStore
   const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
   const cached = ran.filter((one) => one.cached).length
@@ -87,14 +147,7 @@ export const manifestOf = Effect.fn("manifestOf")(function* (
   for (const { stage, provenance } of ran) {
     byKind.set(stage, (byKind.get(stage) ?? 0) + provenance.seconds)
   }
-  const stages = ran.map(({ label, key, provenance }) => ({
-    label,
-    key,
-    seconds: round(provenance.seconds, 2),
-    committedAt: provenance.committedAt,
-    machine: provenance.machine,
-    ...(provenance.accepted === undefined ? {} : { accepted: provenance.accepted.because }),
-  }))
+  const stages = stagesOf(ran)
   const same = Option.filter(before, (manifest) => isSameRun(manifest.stages, stages))
   const own = {
     computed: ran.length - cached,
@@ -124,6 +177,8 @@ export const manifestOf = Effect.fn("manifestOf")(function* (
     storeMiB: Math.round((yield* sizeOf(root)) / 2 ** 20),
     seconds: Object.fromEntries([...byKind].sort().map(([stage, seconds]) => [stage, round(seconds, 1)])),
     stages,
+    code,
+    renderedFrom,
     files,
   }
   return manifest

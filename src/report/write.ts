@@ -8,12 +8,10 @@
  */
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
-import { renderPng } from "../figures/png.ts"
 import { ClaimRow } from "../pipelines/Claim.ts"
-import { sha256 } from "../services/store/canonical.ts"
+import { digestOf, sha256 } from "../services/store/canonical.ts"
 import { commitFile } from "../services/store/files.ts"
-import { Manifest, manifestOf } from "./manifest.ts"
-import { rendered } from "./rendered.ts"
+import { MANIFEST, Manifest, manifestOf, readManifest } from "./manifest.ts"
 import { type Tables, tableNames, toCsv, toParquet } from "./tables.ts"
 
 export interface Report {
@@ -22,20 +20,13 @@ export interface Report {
   readonly evidence: string
   readonly tables: Tables
   readonly claims: ReadonlyArray<ClaimRow>
+  /** Fingerprint of the code of claims and report. */
+  readonly code: string
 }
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
-const MANIFEST = "manifest.json"
 const RENDERER = "@resvg/resvg-js"
-
-/** The manifest that a directory holds. */
-const readManifest = Effect.fnUntraced(function* (directory: string) {
-  const fs = yield* FileSystem.FileSystem
-  const { join } = yield* Path.Path
-  const text = yield* fs.readFileString(join(directory, MANIFEST))
-  return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Manifest))(text)
-})
 
 /** Whether a PNG was drawn from this SVG by the renderer at hand, as far as a manifest knows. */
 const isDrawnFrom = (png: string, svg: string, digest: string) => (manifest: Manifest) =>
@@ -43,9 +34,15 @@ const isDrawnFrom = (png: string, svg: string, digest: string) => (manifest: Man
   manifest.files[png] !== undefined &&
   manifest.versions[RENDERER] === packageJson.dependencies[RENDERER]
 
+// Loading these takes longer than looking up that there is nothing to render.
+const loadRendering = Effect.promise(() => import("./rendered.ts"))
+const loadPng = Effect.promise(() => import("../figures/png.ts"))
+
+const isRendered = (name: string): boolean => name.startsWith("figures/") || name.endsWith(".md")
+
 /** Files that hold what they should already are left as they are; what a former run wrote and this one does not is removed. */
 export const writeReport = Effect.fn("writeReport")(function* (report: Report) {
-  const { directory, evidence, tables, claims } = report
+  const { directory, evidence, tables, claims, code } = report
   const fs = yield* FileSystem.FileSystem
   const { join } = yield* Path.Path
   const before = yield* Effect.option(readManifest(directory))
@@ -66,23 +63,49 @@ export const writeReport = Effect.fn("writeReport")(function* (report: Report) {
     const known = Option.flatMapNullishOr(drawn, ({ files }) => files?.[png])
     const onDisk = yield* digestOnDisk(png)
     if (Option.isSome(known) && Option.contains(onDisk, known.value)) files[png] = known.value
-    else yield* write(png, renderPng(text))
+    else yield* write(png, (yield* loadPng).renderPng(text))
   })
+  const render = Effect.gen(function* () {
+    const { rendered } = yield* loadRendering
+    for (const [name, text] of rendered({ tables, claims, evidence })) {
+      yield* write(name, text)
+      if (name.endsWith(".svg")) yield* writePng(name, text)
+    }
+  })
+  /** What a former run rendered from the same, by name, if it all is there as it was. */
+  const renderedFrom = Effect.fnUntraced(function* (sources: string) {
+    const same = Option.filter(before, (manifest) => manifest.renderedFrom === sources)
+    const names = Option.map(same, ({ files = {} }) =>
+      Object.entries(files).filter(([name]) => isRendered(name)),
+    )
+    const isThere = ([name, digest]: readonly [string, string]) =>
+      Effect.map(digestOnDisk(name), Option.contains(digest))
+    const all = Option.getOrElse(names, () => [])
+    return all.length > 0 && (yield* Effect.forEach(all, isThere)).every((there) => there)
+      ? Option.some(Object.fromEntries(all))
+      : Option.none()
+  })
+
   for (const name of tableNames) {
     yield* write(`tables/${name}.parquet`, toParquet(name, tables[name]))
     yield* write(`tables/${name}.csv`, toCsv(name, tables[name]))
   }
   yield* write("claims.json", json(yield* Schema.encodeEffect(Schema.Array(ClaimRow))(claims)))
-  for (const [name, text] of rendered({ tables, claims, evidence })) {
-    yield* write(name, text)
-    if (name.endsWith(".svg")) yield* writePng(name, text)
-  }
+  const sources = digestOf({
+    code,
+    renderer: packageJson.dependencies[RENDERER],
+    evidence,
+    files,
+  })
+  const kept = yield* renderedFrom(sources)
+  if (Option.isSome(kept)) Object.assign(files, kept.value)
+  else yield* render
   for (const part of ["tables", "figures"]) {
     for (const name of yield* fs.readDirectory(join(directory, part))) {
       if (!Object.hasOwn(files, `${part}/${name}`)) yield* fs.remove(join(directory, part, name))
     }
   }
-  const manifest = yield* manifestOf(evidence, files, before)
+  const manifest = yield* manifestOf({ evidence, code, files, renderedFrom: sources, before })
   const encoded = json(yield* Schema.encodeEffect(Manifest)(manifest))
   yield* commitFile(join(directory, MANIFEST), new TextEncoder().encode(encoded))
 })

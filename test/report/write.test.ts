@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { smokeScale } from "../../src/pipelines/paper.ts"
-import { Manifest } from "../../src/report/manifest.ts"
+import { isUpToDate, Manifest } from "../../src/report/manifest.ts"
 import { writeReport } from "../../src/report/write.ts"
 import { sha256 } from "../../src/services/store/canonical.ts"
 import { idle } from "../pipelines/idle.ts"
@@ -16,10 +16,13 @@ const report = Effect.fn("report")(function* (directory: string) {
     evidence: "smoke: not evidence",
     tables: yield* tablesIn(asPublished, smokeScale),
     claims: yield* rowsIn(asPublished, smokeScale),
+    code: "some code",
   })
   const text = readFileSync(join(directory, "manifest.json"), "utf8")
   return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Manifest))(text)
 })
+
+const provenance = { committedAt: "then", seconds: 1, machine: "here", node: process.version }
 
 const inodes = (directory: string) =>
   filesBelow(directory)
@@ -68,6 +71,34 @@ describe("the written report", () => {
       const stages = [{ label: "train", key: "k", seconds: 1, committedAt: "", machine: "another run's" }]
       writeFileSync(join(directory, "manifest.json"), JSON.stringify({ ...manifest, process, stages }))
       assert.notDeepEqual((yield* report(directory)).process, process)
+    }).pipe(Effect.provide(idle())),
+  )
+
+  it.effect("is up to date until its code, its words or a file of it is another", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const made = { evidence: "smoke: not evidence", code: "some code", history: [] }
+      assert.isFalse(yield* isUpToDate(directory, made))
+      yield* report(directory)
+      assert.isTrue(yield* isUpToDate(directory, made))
+      assert.isFalse(yield* isUpToDate(directory, { ...made, code: "other code" }))
+      assert.isFalse(yield* isUpToDate(directory, { ...made, evidence: "the paper's sizes" }))
+      const ran = {
+        label: "train",
+        stage: "train",
+        key: "k",
+        cached: true,
+        code: "c",
+        artifacts: [],
+        provenance,
+      }
+      assert.isFalse(yield* isUpToDate(directory, { ...made, history: [ran] }))
+      for (const name of ["claims.json", "tables/runs.csv", "figures/peaks.png"]) {
+        writeFileSync(join(directory, name), "changed")
+        assert.isFalse(yield* isUpToDate(directory, made), name)
+        yield* report(directory)
+        assert.isTrue(yield* isUpToDate(directory, made), name)
+      }
     }).pipe(Effect.provide(idle())),
   )
 })
