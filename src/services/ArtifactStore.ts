@@ -98,6 +98,9 @@ const CursorEntry = Schema.Struct({ cursor: Schema.String, position: Schema.Int,
 /** A file is there, and bad. */
 class Bad extends Schema.TaggedError<Bad>()("Bad", { because: Schema.String }) {}
 
+const utf8 = new TextDecoder()
+const decodeRecord = Schema.decodeUnknownOption(StageRecord)
+const decodeEntry = Schema.decodeUnknownOption(CursorEntry)
 const decodeRef = Schema.decodeUnknownOption(ArtifactRef)
 
 export class ArtifactStore extends Context.Service<
@@ -174,17 +177,14 @@ export class ArtifactStore extends Context.Service<
             ),
           )
         /** A sealed document that fulfils `is`; none where there is none. */
-        const readDocument = Effect.fnUntraced(function* <S extends Schema.ConstraintCodec<unknown, unknown>>(
+        const readDocument = Effect.fnUntraced(function* <A>(
           target: string,
-          codec: S,
-          is: (content: S["Type"]) => boolean,
+          decode: (content: unknown) => Option.Option<A>,
+          is: (content: A) => boolean,
         ) {
           const bytes = yield* read(target)
-          if (Option.isNone(bytes)) return Option.none<S["Type"]>()
-          const content = unsealed(new TextDecoder().decode(bytes.value)).pipe(
-            Option.flatMap(Schema.decodeUnknownOption(codec)),
-            Option.filter(is),
-          )
+          if (Option.isNone(bytes)) return Option.none<A>()
+          const content = unsealed(utf8.decode(bytes.value)).pipe(Option.flatMap(decode), Option.filter(is))
           return Option.isSome(content)
             ? content
             : yield* new Bad({ because: "is not what was written there" })
@@ -247,7 +247,7 @@ export class ArtifactStore extends Context.Service<
         const readRecord = (stage: string, key: string) =>
           readDocument(
             recordPath(stage, key),
-            StageRecord,
+            decodeRecord,
             (record) => record.stage === stage && record.key === key,
           )
 
@@ -256,7 +256,7 @@ export class ArtifactStore extends Context.Service<
           const target = path.join(cursorPath(stage, key), file)
           return readDocument(
             target,
-            CursorEntry,
+            decodeEntry,
             ({ cursor, position }) => cursor === key && file === layout.entryName(position),
           ).pipe(
             Effect.map(Option.map(({ entry }) => entry)),

@@ -14,15 +14,15 @@ import { StageRunner } from "../../../src/services/StageRunner.ts"
 import { sha256 } from "../../../src/services/store/canonical.ts"
 import { quickLookups } from "../../../src/services/store/quickLookups.ts"
 import { type Coupling, measureCoupling } from "../../../src/stages/measureCoupling.ts"
-import { cli, lines } from "../../commands/process.ts"
+import { cli } from "../../commands/process.ts"
 import { temporaryDirectory } from "../../services/store/temporary.ts"
 import { type Findings, runPart } from "./figures.ts"
 import { fullStore, shareOf } from "./settings.ts"
 
 const KEYS = 10_000
-/** Milliseconds that all of them may take, and that a whole `reproduce-all` may of which everything is stored. */
-const LIMIT = 1000
-const WARM_LIMIT = 3000
+/** Milliseconds that all of them should take, and a whole `reproduce-all` of which everything is stored. */
+const TARGET = 1000
+const WARM_TARGET = 3000
 const WARM_RUNS = 5
 
 type Input = (typeof measureCoupling)["input"]["Type"]
@@ -138,13 +138,12 @@ const warmRuns = Effect.fn("warmRuns")(function* (store: string) {
     const { code, stderr } = yield* cli(["reproduce-all", "--store", store, "--out", out])
     if (i > 0) milliseconds.push((yield* Clock.currentTimeMillis) - started)
     assert.strictEqual(code, 0, stderr)
-    stages = lines(stderr).filter((line) => line.endsWith("cached")).length
+    stages = Number(/cached (\d+)/.exec(stderr)?.[1] ?? 0)
     assert.notMatch(stderr, /done in/)
     yield* Console.log(
       `lookups: warm run of ${stages} stages ${milliseconds.at(-1) ?? "to write the report"} ms`,
     )
   }
-  assert.isBelow(Math.max(...milliseconds), WARM_LIMIT)
   return { stages, milliseconds }
 })
 
@@ -169,18 +168,17 @@ it.live("what is stored is found in no time", () =>
       yield* Console.log(`lookups: keys computed in ${Math.round(computing / 1000)} s`)
       const { keys, milliseconds } = yield* Effect.provide(lookUp, Layer.fresh(opened))
       yield* Console.log(`lookups: ${keys} keys looked up in ${milliseconds} ms`)
-      assert.isBelow(milliseconds, LIMIT)
       const fromInputs = yield* asking(true)
       yield* Console.log(`lookups: formed from inputs, and looked up, in ${fromInputs} ms`)
 
       const warm = fullStore === undefined ? undefined : yield* warmRuns(fullStore)
       return {
         summary: [
-          `${keys} keys were looked up in ${milliseconds} ms, and formed from their inputs and looked up in ${fromInputs} ms`,
+          `${keys} keys were looked up in ${milliseconds} ms (target ${TARGET}), and formed from their inputs and looked up in ${fromInputs} ms`,
           ...(warm === undefined
             ? []
             : [
-                `reproduce-all of whose ${warm.stages} stages all are stored took ${Math.max(...warm.milliseconds)} ms at most`,
+                `reproduce-all of whose ${warm.stages} stages all are stored took ${Math.max(...warm.milliseconds)} ms at most (target ${WARM_TARGET})`,
               ]),
         ].join("; "),
         figures: {

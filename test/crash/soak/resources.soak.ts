@@ -32,7 +32,7 @@ const ROOM = "size=64m,nr_inodes=100000"
 /** Disks that are full after less and more of the run. */
 const FULL = [
   ...[12, 24, 48, 72, 96, 120, 144].map((size) => `size=${size}k,nr_inodes=100000`),
-  ...[20, 60, 100].map((files) => `size=64m,nr_inodes=${files}`),
+  ...[20, 40, 60].map((files) => `size=64m,nr_inodes=${files}`),
 ]
 
 /** Fewer, and Node itself does not come to run the command. */
