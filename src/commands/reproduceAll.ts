@@ -152,7 +152,10 @@ const findWritten = Effect.fnUntraced(function* (
     if (Exit.isFailure(yield* Effect.exit(resolve(node)))) return Option.none()
   }
   const { directory, ...made } = written
-  if (!(yield* isUpToDate(directory, { ...made, history: yield* history }))) return Option.none()
+  const ran = yield* history
+  // What was computed by other code is said where it is used.
+  if (ran.some(({ provenance }) => provenance.accepted !== undefined)) return Option.none()
+  if (!(yield* isUpToDate(directory, { ...made, history: ran }))) return Option.none()
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const progress = yield* Progress

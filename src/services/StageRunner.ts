@@ -255,6 +255,7 @@ export class StageRunner extends Context.Service<
     StageRunner,
     Effect.gen(function* () {
       const services = yield* Effect.context<CodeFingerprint | TensorEngine | ArtifactStore>()
+      const progress = yield* Progress
       const ran = new Map<string, Ran>()
       const run = Effect.fnUntraced(function* <Input, Output, E, R>(
         stage: Stage<Input, Output, E, R>,
@@ -263,7 +264,7 @@ export class StageRunner extends Context.Service<
       ): Effect.fn.Return<StageResult<Output>, RunnerError> {
         const { key, preimage } = yield* Effect.provideContext(identify(stage, input), services)
         const found = yield* Effect.provideContext(
-          lookup(stage, key, () => Effect.void),
+          lookup(stage, key, ({ message }) => progress.say(`warning: ${message}`)),
           services,
         )
         const named = { label, stage: stage.name, key }

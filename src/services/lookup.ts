@@ -1,4 +1,4 @@
-/** What names a computation, and whether the store has its result. What decides here is what `plan` and `explain` tell. */
+/** What names a computation, and whether the store has its result. Both runners ask here, the one that computes and the one that only looks. */
 import { Effect, Option, Schema } from "effect"
 import { ArtifactStore, type DamagedArtifact, type StageRecord } from "./ArtifactStore.ts"
 import { digestsIn, isWhole } from "./references.ts"

@@ -116,7 +116,7 @@ describe("a stage", () => {
   it.effect("is not run by a runner that only looks: what is stored is returned, the rest is an error", () =>
     Effect.gen(function* () {
       const { write, runs } = textStage()
-      const looking = StageRunner.peeking.pipe(Layer.provide([code(), engine()]))
+      const looking = StageRunner.peeking.pipe(Layer.provide([code(), engine(), Progress.silent]))
       const look = Effect.flatMap(StageRunner, ({ run }) => run(write, input, "a label")).pipe(
         Effect.provide(looking),
       )
