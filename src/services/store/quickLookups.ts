@@ -2,11 +2,14 @@
  * The platform's file system, whose short look-ups stay in the thread: what a file is, and what a small one holds. By way of
  * the thread pool each takes several times as long, and a run that finds everything stored does nothing else.
  */
-import { type BigIntStats, closeSync, openSync, readSync, statSync } from "node:fs"
+import { type BigIntStats, closeSync, constants, openSync, readSync, statSync } from "node:fs"
 import { ByteSize, Effect, FileSystem, Layer, Option } from "effect"
 
 /** Bytes; larger files are read by way of the thread pool, so that others get a turn meanwhile. */
 const SMALL = 1_000_000
+
+/** Where small files are read to, one at a time. */
+const scratch = new Uint8Array(SMALL)
 
 const typeOf = (stats: BigIntStats): FileSystem.File.Type => {
   if (stats.isFile()) return "File"
@@ -41,15 +44,17 @@ const firstQuickly = <A, E>(quick: () => A | undefined, slow: Effect.Effect<A, E
 /** Stats of what is there; undefined for what is not, without the cost of an exception. */
 const statsOf = (path: string) => statSync(path, { bigint: true, throwIfNoEntry: false })
 
-/** The bytes of a small file; undefined for anything else. What is no file, such as a pipe, is not even opened. */
+/**
+ * The bytes of a small file; undefined for anything else. Its size is not asked for first: that takes as long as to read it.
+ * What would keep us waiting, such as a pipe, has nothing to read and is left to the thread pool.
+ */
 const readSmall = (path: string): Uint8Array | undefined => {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (stats === undefined || !stats.isFile() || stats.size > SMALL) return undefined
-  const file = openSync(path, "r")
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    const bytes = new Uint8Array(stats.size)
-    // Fewer than there were: another cuts it off.
-    return readSync(file, bytes, 0, stats.size, 0) === stats.size ? bytes : undefined
+    let length = 0
+    for (let read = -1; read !== 0 && length < SMALL; length += read)
+      read = readSync(file, scratch, length, SMALL - length, null)
+    return length === 0 || length === SMALL ? undefined : scratch.slice(0, length)
   } finally {
     closeSync(file)
   }
