@@ -69,7 +69,7 @@ const round = Effect.fn("round")(function* (steps: number) {
     const cursor: Cursor = { entries: [], advance: () => Effect.void }
     const split = { operations: [operation] as const, ...splitting, seed: paper.seed }
     const data = yield* generateData.run(split, cursor)
-    return { data, model: paper.model, train: config, seed: paper.seed, natural: null }
+    return { data, model: paper.model, train: config, block: paper.block, seed: paper.seed, natural: null }
   })
   const milliseconds = new Map<string, number>()
   const ofTrain = yield* onStore(

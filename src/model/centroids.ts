@@ -1,8 +1,9 @@
 /**
  * Linear centroids (experiment.md §5): μ_x(θ) = gradient of a scalar of the logits with respect to the summed
- * embeddings of both positions, and how far a displacement of θ_attn moves them.
+ * embeddings of both positions, and how far a displacement of a block of the parameters moves them.
  */
 import * as tf from "@tensorflow/tfjs"
+import { type Block, changeBlock, parametersOfBlock, rangesOf } from "./blocks.ts"
 import { type Layout, type Parameters, unpack } from "./layout.ts"
 import { embed, logitsOfEmbeddings } from "./transformer.ts"
 
@@ -45,16 +46,15 @@ export const centroids = (layout: Layout, p: Parameters, probes: Probes, of: Cen
   return tf.concat([position0, position1], 1)
 }
 
-/** θ displaced by `scale`·`direction` in its attention slots only: theta [size], direction [attentionSize]. */
+/** θ displaced by `scale`·`direction` in the slots of a block only: theta [size], direction [block]. */
 export const displace = (
   layout: Layout,
+  block: Block,
   theta: tf.Tensor,
   direction: tf.Tensor,
   scale: tf.Tensor,
-): tf.Tensor => {
-  const [attention, rest] = tf.split(theta, [layout.attentionSize, layout.size - layout.attentionSize])
-  return tf.concat([tf.add(attention, tf.mul(direction, scale)), rest])
-}
+): tf.Tensor =>
+  changeBlock(rangesOf(layout, block), theta, direction, (slots, part) => tf.add(slots, tf.mul(part, scale)))
 
 /** Mean over probes of the squared length of their centroids' rates of change [2n, d], a scalar. */
 const energyOf = (change: tf.Tensor, { a }: Probes): tf.Tensor =>
@@ -66,6 +66,7 @@ const energyOf = (change: tf.Tensor, { a }: Probes): tf.Tensor =>
  */
 export const perturbationEnergy = (
   layout: Layout,
+  block: Block,
   theta: tf.Tensor,
   direction: tf.Tensor,
   epsilon: tf.Tensor,
@@ -73,18 +74,8 @@ export const perturbationEnergy = (
   of: CentroidOf,
 ): tf.Tensor => {
   const at = (scale: tf.Tensor) =>
-    centroidHalves(layout, unpack(layout, displace(layout, theta, direction, scale)), probes, of)
+    centroidHalves(layout, unpack(layout, displace(layout, block, theta, direction, scale)), probes, of)
   return energyOf(tf.div(tf.sub(at(epsilon), at(tf.neg(epsilon))), tf.mul(epsilon, 2)), probes)
-}
-
-/** The attention weights of θ as tensors by name; of a vector [attentionSize] too. */
-const attentionParts = ({ parameters, attentionSize }: Layout, vector: tf.Tensor): Parameters => {
-  const attention = parameters.filter(({ offset }) => offset < attentionSize)
-  const pieces = tf.split(
-    vector,
-    attention.map(({ size }) => size),
-  )
-  return Object.fromEntries(attention.map(({ name, shape }, i) => [name, tf.reshape(pieces[i], [...shape])]))
 }
 
 /**
@@ -95,13 +86,14 @@ const attentionParts = ({ parameters, attentionSize }: Layout, vector: tf.Tensor
  */
 export const exactPerturbationEnergy = (
   layout: Layout,
+  block: Block,
   theta: tf.Tensor,
   direction: tf.Tensor,
   probes: Probes,
   of: CentroidOf,
 ): tf.Tensor => {
   const p = unpack(layout, theta)
-  const along = attentionParts(layout, direction)
+  const along = parametersOfBlock(layout, rangesOf(layout, block), direction)
   const names = Object.keys(along)
   const directional = (x: tf.Tensor) => {
     const scalar = (...weights: Array<tf.Tensor>) =>

@@ -1,5 +1,6 @@
 /** The model's tensor programs: what engines compile. One function per program; sizes are parameters. */
 import * as tf from "@tensorflow/tfjs"
+import { type Block, rangesOf, sizeOfRanges, sliceBlock } from "./blocks.ts"
 import { type CentroidOf, centroids, exactPerturbationEnergy, perturbationEnergy } from "./centroids.ts"
 import { type Layout, pack, unpack } from "./layout.ts"
 import { correct, crossEntropies, crossEntropy, taskCrossEntropy } from "./loss.ts"
@@ -102,33 +103,37 @@ export const evaluateExamples = (layout: Layout, chunk: number) => {
 }
 
 /**
- * Gradient with respect to θ_attn [attentionSize], unclipped, of the loss of n examples: the cross-entropies summed over
- * tasks, or one task's own. The labels are those of all tasks in either case.
+ * Gradient with respect to a block [block], unclipped, of the loss of n examples: the cross-entropies summed over tasks,
+ * or one task's own. The labels are those of all tasks in either case.
  */
-export const attentionGradient = (layout: Layout, n: number, task?: number) =>
-  program({
-    name: "attention-gradient",
+export const blockGradient = (layout: Layout, n: number, task?: number, block: Block = "attention") => {
+  const ranges = rangesOf(layout, block)
+  return program({
+    name: "block-gradient",
     inputs: { theta: f32(layout.size), ...examples(n, layout.shape.tasks) },
-    outputs: { loss: f32(), gradient: f32(layout.attentionSize) },
+    outputs: { loss: f32(), gradient: f32(sizeOfRanges(ranges)) },
     body: ({ theta, ...batch }) => {
       const { loss, gradient } = lossAndGradient(layout, theta, batch, task)
-      return { loss, gradient: tf.slice(gradient, [0], [layout.attentionSize]) }
+      return { loss, gradient: sliceBlock(ranges, gradient) }
     },
   })
+}
 
 /** The same for each example of `xs` by itself, one task's own. */
-export const exampleGradients = (layout: Layout, task: number) =>
-  scan({
+export const exampleGradients = (layout: Layout, task: number, block: Block = "attention") => {
+  const ranges = rangesOf(layout, block)
+  return scan({
     name: "example-gradients",
     carry: {},
     xs: examples(1, layout.shape.tasks),
     constants: { theta: f32(layout.size) },
-    ys: { gradient: f32(layout.attentionSize) },
+    ys: { gradient: f32(sizeOfRanges(ranges)) },
     step: (_, example, { theta }) => {
       const { gradient } = lossAndGradient(layout, theta, example, task)
-      return { carry: {}, y: { gradient: tf.slice(gradient, [0], [layout.attentionSize]) } }
+      return { carry: {}, y: { gradient: sliceBlock(ranges, gradient) } }
     },
   })
+}
 
 /** n probes; `label` is the index of a logit. */
 const probePairs = (n: number) => ({ a: i32(n), b: i32(n), label: i32(n) })
@@ -144,30 +149,40 @@ export const probeCentroids = (layout: Layout, n: number, of: CentroidOf = corre
     body: ({ theta, ...probes }) => ({ centroids: centroids(layout, unpack(layout, theta), probes, of) }),
   })
 
-/** A(v) for each direction v of `xs`, on n probes, by central differences. */
-export const perturbationEnergies = (layout: Layout, n: number, of: CentroidOf = correctLogit) =>
+/** A(v) for each direction v of `xs` [block], on n probes, by central differences. */
+export const perturbationEnergies = (
+  layout: Layout,
+  n: number,
+  of: CentroidOf = correctLogit,
+  block: Block = "attention",
+) =>
   scan({
     name: "perturbation-energies",
     carry: {},
-    xs: { direction: f32(layout.attentionSize) },
+    xs: { direction: f32(sizeOfRanges(rangesOf(layout, block))) },
     constants: { theta: f32(layout.size), epsilon: f32(), ...probePairs(n) },
     ys: { energy: f32() },
     step: (_, { direction }, { theta, epsilon, ...probes }) => ({
       carry: {},
-      y: { energy: perturbationEnergy(layout, theta, direction, epsilon, probes, of) },
+      y: { energy: perturbationEnergy(layout, block, theta, direction, epsilon, probes, of) },
     }),
   })
 
-/** A(v) for each direction v of `xs`, on n probes, in the limit ε → 0. */
-export const exactPerturbationEnergies = (layout: Layout, n: number, of: CentroidOf = correctLogit) =>
+/** A(v) for each direction v of `xs` [block], on n probes, in the limit ε → 0. */
+export const exactPerturbationEnergies = (
+  layout: Layout,
+  n: number,
+  of: CentroidOf = correctLogit,
+  block: Block = "attention",
+) =>
   scan({
     name: "exact-perturbation-energies",
     carry: {},
-    xs: { direction: f32(layout.attentionSize) },
+    xs: { direction: f32(sizeOfRanges(rangesOf(layout, block))) },
     constants: { theta: f32(layout.size), ...probePairs(n) },
     ys: { energy: f32() },
     step: (_, { direction }, { theta, ...probes }) => ({
       carry: {},
-      y: { energy: exactPerturbationEnergy(layout, theta, direction, probes, of) },
+      y: { energy: exactPerturbationEnergy(layout, block, theta, direction, probes, of) },
     }),
   })

@@ -1,16 +1,18 @@
 /** The measurement that most experiments share: rows → rolling SVD → coupling to the centroids, against one null. */
+import type { Block } from "../model/blocks.ts"
 import type { Dataset, NullEnergies, ProbeConfig, RowSource, TrainedRun } from "../stages/contracts.ts"
 import { type Coupling, measureCoupling } from "../stages/measureCoupling.ts"
 import { measureNull } from "../stages/measureNull.ts"
 import { rollingSvd, type SvdConfig } from "../stages/rollingSvd.ts"
 import { type Node, node, type Wired } from "./Node.ts"
 
-/** A trained run with its data, by a name that progress shows. */
+/** A trained run with its data, by a name that progress shows, and the block of its parameters that is looked at. */
 export interface Trained {
   readonly name: string
   readonly seed: number
   readonly data: Node<Dataset>
   readonly run: Node<TrainedRun>
+  readonly block: Block
 }
 
 /** Where along a run is measured, and against how many random directions. */
@@ -21,12 +23,12 @@ export interface Sampling {
 }
 
 export const nullOf = (
-  { name, seed, data, run }: Trained,
+  { name, seed, data, run, block }: Trained,
   probe: typeof ProbeConfig.Type,
   { points, every, draws }: Sampling,
   qualifier = "",
 ): Node<typeof NullEnergies.Type> =>
-  node(measureNull, { data, run, probe, points, every, draws, seed }, `${name} ${qualifier}`.trim())
+  node(measureNull, { data, run, probe, block, points, every, draws, seed }, `${name} ${qualifier}`.trim())
 
 export const sedOf = (
   { name }: Trained,

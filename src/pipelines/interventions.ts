@@ -1,5 +1,5 @@
 /**
- * What happens when attention may move only along, or only across, a few directions (experiment.md §6): every arm
+ * What happens when attention (or another block) may move only along, or only across, a few directions (experiment.md §6): every arm
  * for one operation and seed, paired with the natural run of the same seed, which is the control.
  */
 import { branchableUntil } from "../stages/arms.ts"
@@ -25,26 +25,28 @@ export const settings: ReadonlyArray<Setting & { readonly id: string }> = [
   ...published.map((arm) => ({ id: arm, arm, version: "update", buffer: "modified" }) as const),
 ]
 
+/** The run that an arm branches from: arms with a short warm-up need not wait for it. */
+export const naturalFor = (arm: Arm, run: Node<TrainedRun>): Node<TrainedRun> | null =>
+  branchableUntil(arm) < KEYFRAME ? null : run
+
 export interface Intervention extends Setting {
   readonly id: string
   readonly run: Node<IntervenedRun>
 }
 
 export const interventions = (
-  { seed, model, train, data: { operation } }: SingleConfig,
+  { seed, model, train, block, data: { operation } }: SingleConfig,
   { data, run }: { readonly data: Node<Dataset>; readonly run: Node<TrainedRun> },
   { window, rank, warmup }: Pick<Arm, "window" | "rank" | "warmup">,
 ): ReadonlyArray<Intervention> =>
   settings.map((setting) => {
     const { id, arm, version, buffer } = setting
     const intervention = { arm, version, buffer, window, rank, warmup }
-    // Arms with a short warm-up need not wait for the natural run.
-    const natural = branchableUntil(intervention) < KEYFRAME ? null : run
     return {
       ...setting,
       run: node(
         intervene,
-        { data, model, train, intervention, seed, natural },
+        { data, model, train, intervention, block, seed, natural: naturalFor(intervention, run) },
         `${operation}/${seed} ${id} ${version}`,
       ),
     }

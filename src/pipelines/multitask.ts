@@ -27,7 +27,7 @@ export type Estimator = (typeof estimators)[number]
  * stride only
  */
 export const multitask = (
-  { model, data: { modulus, trainFraction, labels }, capture, svd, probe }: SingleConfig,
+  { model, data: { modulus, trainFraction, labels }, block, capture, svd, probe }: SingleConfig,
   { operations, train: training, points, strides }: MultitaskConfig,
   seed: number,
   from: ReadonlyArray<"table" | "grid">,
@@ -35,7 +35,7 @@ export const multitask = (
   const name = `multitask/${seed}`
   const data = node(generateData, { operations, modulus, trainFraction, labels, seed }, name)
   const run = node(train, { data, model, train: training, seed }, name)
-  const trained: Trained = { name, seed, data, run }
+  const trained: Trained = { name, seed, data, run, block }
   const { draws, ...probing } = probe
   const every = Math.max(...strides)
   const config = { window: svd.window, rank: svd.rank, points, every, direction: "forward" } as const
@@ -44,14 +44,14 @@ export const multitask = (
     const qualifier = `${name} ${task === null ? "summed" : operations[task]} stride ${stride}`
     const gradients = node(
       captureGradients,
-      { data, run, capture: { ...capture, stride, task }, seed },
+      { data, run, capture: { ...capture, stride, task }, block, seed },
       qualifier,
     )
     return { kind: "gradient", run, gradients } as const
   }
   /** Rows and directions of each estimator, at one stride. */
   const sources = strides.map((stride) => {
-    const update = { kind: "update", run, stride } as const
+    const update = { kind: "update", run, stride, block } as const
     const summed = gradientRows(stride, null)
     const own = operations.map((_, task) => gradientRows(stride, task))
     const directions = (rows: typeof update | typeof summed, qualifier: string) => ({

@@ -38,7 +38,7 @@ const ofKinds = <A>(f: (kind: Kind) => A): Readonly<Record<Kind, A>> => ({
 })
 
 export const sensitivity = (base: Single, options: SensitivityConfig) => {
-  const { config, name, seed, data, run, gradients } = base
+  const { config, name, seed, data, run, block, gradients } = base
   const { draws, ...probe } = config.probe
   const sampling: Sampling = { points: options.points, every: 1, draws }
   const svd = { ...config.svd, ...sampling, direction: "forward" } as const
@@ -51,7 +51,7 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
   }
 
   const rowsOf = (kind: Kind) =>
-    kind === "update" ? ({ kind, run, stride: 1 } as const) : ({ kind, run, gradients } as const)
+    kind === "update" ? ({ kind, run, stride: 1, block } as const) : ({ kind, run, gradients } as const)
   const sed = (kind: Kind, changes: Partial<typeof at> = {}, qualifier = "") =>
     sedOf(base, rowsOf(kind), { ...at, ...changes }, `${kind} ${qualifier}`.trim())
 
@@ -88,7 +88,7 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
       batch,
       batchSize: batch === "step" ? config.train.batchSize : config.capture.batchSize,
     }
-    const captured = node(captureGradients, { data, run, capture, seed }, `${name} ${batch}`)
+    const captured = node(captureGradients, { data, run, capture, block, seed }, `${name} ${batch}`)
     const rows = { kind: "gradient", run, gradients: captured } as const
     const directions = sedOf(base, rows, at, `gradient ${batch}`)
     return {
@@ -133,7 +133,11 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
     }),
   )
 
-  const perExample = node(measurePerExample, { data, run, probe, ...options.perExample, draws, seed }, name)
+  const perExample = node(
+    measurePerExample,
+    { data, run, probe, block, ...options.perExample, draws, seed },
+    name,
+  )
   return {
     ...base,
     windows,
@@ -150,7 +154,7 @@ export type Sensitivity = ReturnType<typeof sensitivity>
 
 /** Long windows need more checkpoints than a run has: the same run with a finer cadence, and its coupling. */
 export const fineSensitivity = (base: Single, { fine, points }: SensitivityConfig) => {
-  const { config, name, seed, data } = base
+  const { config, name, seed, data, block } = base
   const { draws, ...probe } = config.probe
   const sampling: Sampling = { points, every: 1, draws }
   const { evaluateEvery } = fine
@@ -163,14 +167,14 @@ export const fineSensitivity = (base: Single, { fine, points }: SensitivityConfi
   }
   const label = `${name} every ${evaluateEvery}`
   const run = node(train, { data, model: config.model, train: training, seed }, label)
-  const trained: Trained = { name: label, seed, data, run }
-  const gradients = node(captureGradients, { data, run, capture: config.capture, seed }, label)
+  const trained: Trained = { name: label, seed, data, run, block }
+  const gradients = node(captureGradients, { data, run, capture: config.capture, block, seed }, label)
   const reference = nullOf(trained, probe, sampling)
   const windows = fine.windows.map((window) => ({
     window,
     ...ofKinds((kind) => {
       const rows =
-        kind === "update" ? ({ kind, run, stride: 1 } as const) : ({ kind, run, gradients } as const)
+        kind === "update" ? ({ kind, run, stride: 1, block } as const) : ({ kind, run, gradients } as const)
       const svd = { window, rank: config.svd.rank, points, every: 1, direction: "forward" } as const
       const directions = sedOf(trained, rows, svd, `${kind} W=${window}`)
       return couplingOf(trained, rows, directions, reference, `${kind} W=${window}`)

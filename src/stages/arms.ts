@@ -1,5 +1,6 @@
 /**
- * The arms of experiment.md §6: what becomes of the attention vector (gradient or displacement) of one step.
+ * The arms of experiment.md §6: what becomes of the vector of one step: the gradient with respect to a
+ * block of the parameters, or the displacement of it. The block is attention in the paper, and in the words below.
  *
  * A SED arm works on the top directions of a window of the last W vectors, refreshed every step; a random arm on a
  * fresh random subspace of the same rank; the rest are the nulls that tell "any rank-3 step helps" from "attention
@@ -28,7 +29,7 @@ const isIn =
 
 const usesWindow = isIn(WINDOWED)
 const isRandom = isIn(RANDOM)
-const freezesAttention = isIn(FROZEN)
+const freezes = isIn(FROZEN)
 /** Projections have a meaning for displacements too. */
 const isProjection = isIn([...WINDOWED, ...RANDOM])
 
@@ -76,7 +77,7 @@ export const branchableUntil = ({ arm, window, warmup }: InterventionConfig): nu
 }
 
 export interface Modification {
-  /** [attentionSize]; overwritten by the next step. */
+  /** [block]; overwritten by the next step. */
   readonly vector: Float32Array
   readonly modified: boolean
   /** Share of the window's energy in its top directions; null without a window. */
@@ -86,7 +87,7 @@ export interface Modification {
 export interface Arm {
   /** What becomes of the natural vector of step t; also moves the window on. */
   readonly modify: (t: number, natural: Float32Array) => Modification
-  /** Whether θ_attn is put back after step t. */
+  /** Whether the block is put back after step t. */
   readonly freezes: (t: number) => boolean
   /** The window's vectors, oldest first. */
   readonly rows: () => ReadonlyArray<Float32Array>
@@ -146,7 +147,7 @@ const openWindowless = (
       write(t, natural, vector)
       return { vector, modified: true, energyShare: null }
     },
-    freezes: (t) => freezesAttention(arm) && t >= first,
+    freezes: (t) => freezes(arm) && t >= first,
     rows: () => [],
   }
 }

@@ -1,15 +1,26 @@
 /**
- * Stage `capture-gradients`: at every stride-th checkpoint, the unclipped gradient of the loss with respect to θ_attn
- * (experiment.md §4, "Gradient SED"): of the mean cross-entropy of one task, or of its sum over all tasks.
+ * Stage `capture-gradients`: at every stride-th checkpoint, the unclipped gradient of the loss with respect to a block of
+ * the parameters, θ_attn in the paper (experiment.md §4, "Gradient SED"): of the mean cross-entropy of one task, or of its
+ * sum over all tasks.
  */
 import { Effect, Schema } from "effect"
-import { attentionGradient } from "../model/programs.ts"
+import { problemOfBlock, rangesOf, sizeOfRanges } from "../model/blocks.ts"
+import { blockGradient } from "../model/programs.ts"
 import { stream } from "../numerics/random.ts"
 import { f32Tensor, putTensors } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
-import { CapturedGradients, Count, Dataset, ProbeConfig, Seed, Stride, TrainedRun } from "./contracts.ts"
+import {
+  Block,
+  CapturedGradients,
+  Count,
+  Dataset,
+  ProbeConfig,
+  Seed,
+  Stride,
+  TrainedRun,
+} from "./contracts.ts"
 import { batchOfStep, draw, type Examples, loadPairs, type Pairs } from "./pairs.ts"
 import { openTrajectory } from "./trajectory.ts"
 
@@ -29,7 +40,14 @@ export const CaptureConfig = Schema.Struct({
 })
 export type CaptureConfig = typeof CaptureConfig.Type
 
-const Input = Schema.Struct({ data: Dataset, run: TrainedRun, capture: CaptureConfig, seed: Seed }).check(
+const Input = Schema.Struct({
+  data: Dataset,
+  run: TrainedRun,
+  capture: CaptureConfig,
+  block: Block,
+  seed: Seed,
+}).check(
+  Schema.makeFilter(({ block, run: { model } }) => problemOfBlock(block, model) ?? true),
   Schema.makeFilter(({ data, capture: { task } }) =>
     task === null || task < data.operations.length
       ? true
@@ -70,7 +88,7 @@ export const captureGradients = stage({
   input: Input,
   output: CapturedGradients,
   usesEngine: true,
-  run: ({ data, run, capture, seed }) =>
+  run: ({ data, run, capture, block, seed }) =>
     Effect.scoped(
       Effect.gen(function* () {
         const engine = yield* TensorEngine
@@ -79,10 +97,13 @@ export const captureGradients = stage({
         const pairs = yield* loadPairs(data)
         const batchOf = batchAt(pairs, capture, seed)
         const batchSize = sizeOfBatch(data, capture)
-        const program = yield* engine.compile(attentionGradient(layout, batchSize, capture.task ?? undefined))
+        const program = yield* engine.compile(
+          blockGradient(layout, batchSize, capture.task ?? undefined, block),
+        )
+        const size = sizeOfRanges(rangesOf(layout, block))
         const { stride } = capture
         const count = Math.floor((steps.length - 1) / stride) + 1
-        const gradients = new Float32Array(count * layout.attentionSize)
+        const gradients = new Float32Array(count * size)
         const losses = new Float32Array(count)
         for (let r = 0; r < count; r++) {
           const checkpoint = r * stride
@@ -90,14 +111,15 @@ export const captureGradients = stage({
             theta: yield* theta(checkpoint),
             ...batchOf(steps[checkpoint]),
           })
-          gradients.set(gradient, r * layout.attentionSize)
+          gradients.set(gradient, r * size)
           losses.set(loss, r)
           yield* progress.step({ done: r + 1, total: count, unit: "gradient" })
         }
         return {
           stride,
+          block,
           gradients: yield* putTensors({
-            gradients: f32Tensor(gradients, [count, layout.attentionSize]),
+            gradients: f32Tensor(gradients, [count, size]),
             loss: f32Tensor(losses),
           }),
         }

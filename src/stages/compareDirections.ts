@@ -11,8 +11,8 @@ import { putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
 import { RollingSvd, RowSource } from "./contracts.ts"
-import { openDirections } from "./directions.ts"
-import { loadRows } from "./rows.ts"
+import { openDirections, requireOneBlock } from "./directions.ts"
+import { blockOfRows, loadRows } from "./rows.ts"
 
 const Side = Schema.Struct({ rows: RowSource, directions: RollingSvd })
 
@@ -83,6 +83,12 @@ export const compareDirections = stage({
   usesEngine: false,
   run: Effect.fn("compare-directions")(function* (input) {
     const progress = yield* Progress
+    yield* requireOneBlock({
+      "left rows": blockOfRows(input.left.rows),
+      "left directions": input.left.directions.block,
+      "right rows": blockOfRows(input.right.rows),
+      "right directions": input.right.directions.block,
+    })
     const left = yield* openSide(input.left)
     const right = yield* openSide(input.right)
     if (left.points.join() !== right.points.join()) {

@@ -2,7 +2,8 @@
  * What stages hand to each other, as Schemas. They stand apart from the stages that make them, so that a change of
  * how one stage computes changes the code fingerprint of that stage and of no other.
  */
-import { Schema } from "effect"
+import { Effect, Option, Schema, SchemaGetter } from "effect"
+import { blocks } from "../model/blocks.ts"
 import { operations } from "../numerics/modular.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
 
@@ -45,6 +46,20 @@ export const ModelConfig = Schema.Struct({
       ? true
       : { path: ["heads"], issue: `Expected a divisor of width ${width}, got ${heads}` },
   ),
+)
+
+const BlockName = Schema.Literals(blocks)
+type BlockName = typeof BlockName.Type
+
+/**
+ * The block of the parameters that rows and directions live in (`model/blocks.ts`). The paper's, `attention`, is left out
+ * where it is stored, so inputs are written, and keys formed, as before there was another.
+ */
+export const Block = Schema.optionalKey(BlockName).pipe(
+  Schema.decodeTo(BlockName, {
+    decode: SchemaGetter.withDefault(Effect.succeed<BlockName>("attention")),
+    encode: SchemaGetter.transformOptional(Option.filter((block: BlockName) => block !== "attention")),
+  }),
 )
 
 const Step = Schema.NullOr(Schema.Int)
@@ -108,7 +123,8 @@ export type TrainedRun = typeof TrainedRun.Type
 export const CapturedGradients = Schema.Struct({
   /** Checkpoints from one captured gradient to the next: those at 0, stride, 2·stride, … were captured. */
   stride: Schema.Int,
-  /** safetensors: `gradients` [captured, attentionSize] and `loss` [captured], float32. */
+  block: Block,
+  /** safetensors: `gradients` [captured, block] and `loss` [captured], float32. */
   gradients: ArtifactRef,
 })
 export type CapturedGradients = typeof CapturedGradients.Type
@@ -118,7 +134,7 @@ export const Stride = Count(10_000)
 
 /** Where the rows of a rolling SVD come from; `rows.ts` says what they are. */
 export const RowSource = Schema.Union([
-  Schema.Struct({ kind: Schema.tag("update"), run: TrainedRun, stride: Stride }),
+  Schema.Struct({ kind: Schema.tag("update"), run: TrainedRun, stride: Stride, block: Block }),
   Schema.Struct({ kind: Schema.tag("gradient"), run: TrainedRun, gradients: CapturedGradients }),
   Schema.Struct({
     kind: Schema.tag("noisy-gradient"),
@@ -136,6 +152,8 @@ export const RowSource = Schema.Union([
 export type RowSource = typeof RowSource.Type
 
 export const RollingSvd = Schema.Struct({
+  /** Of its rows. */
+  block: Block,
   /** K: directions at each point whose window has at least K rows. */
   rank: Schema.Int,
   /** Parquet, a row per point: checkpoint, step, number of the window's first row, rows, σ₁…σ₁₀, energy shares. */
@@ -148,7 +166,7 @@ export type RollingSvd = typeof RollingSvd.Type
 export const ProbeConfig = Schema.Struct({
   /** Pairs whose centroids are watched, drawn with replacement, fixed for a run. */
   probes: Count(65_536),
-  /** Length of the displacement as a share of ‖θ_attn(t)‖; 0 is its limit, the exact derivative. */
+  /** Length of the displacement as a share of the block's norm ‖θ_block(t)‖; 0 is its limit, the exact derivative. */
   epsilon: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)),
   /** What a centroid is the gradient of: the correct class's logit, or the sum of the head's logits. */
   centroid: Schema.Literals(["correct-logit", "logit-sum"]),
@@ -160,6 +178,8 @@ export const ProbeConfig = Schema.Struct({
 export type ProbeConfig = typeof ProbeConfig.Type
 
 export const NullEnergies = Schema.Struct({
+  /** Of the random directions. */
+  block: Block,
   probe: ProbeConfig,
   /** Parquet, a row per point and draw: checkpoint, step, draw, energy. */
   energies: ArtifactRef,

@@ -1,5 +1,6 @@
 /** Directions at measurement points: those of a rolling SVD, formed from its rows, and random ones. */
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import { type Block, blocks } from "../model/blocks.ts"
 import { norm } from "../numerics/gram.ts"
 import { normalsInto, stream } from "../numerics/random.ts"
 import { rightSingularVectors } from "../numerics/svd.ts"
@@ -9,7 +10,7 @@ import { numbers } from "../services/formats/parquet.ts"
 import type { RollingSvd } from "./contracts.ts"
 import type { Rows } from "./rows.ts"
 
-/** The window at a measurement point and its leading directions, unit vectors [attentionSize]. */
+/** The window at a measurement point and its leading directions, unit vectors [block]. */
 export interface Directions {
   readonly checkpoint: number
   readonly window: Window
@@ -46,6 +47,21 @@ export const openDirections = Effect.fn("openDirections")(function* (stored: Rol
     }),
   }
 })
+
+/** Directions of one block of the parameters were to be measured, or compared, as another's. */
+export class DifferentBlocks extends Schema.TaggedError<DifferentBlocks>()("DifferentBlocks", {
+  /** The block of each thing that was put together, by its name. */
+  blocks: Schema.Record(Schema.String, Schema.Literals(blocks)),
+}) {
+  override get message() {
+    const named = Object.entries(this.blocks).map(([name, block]) => `${name} of ${block}`)
+    return `directions of different blocks of the parameters do not go together: ${named.join(", ")}`
+  }
+}
+
+/** Fails unless everything that is put together is of one block. */
+export const requireOneBlock = (blocks: Readonly<Record<string, Block>>) =>
+  new Set(Object.values(blocks)).size <= 1 ? Effect.void : Effect.fail(new DifferentBlocks({ blocks }))
 
 /** Random directions that a step has streams for. */
 export const MOST_DRAWS = 2 ** 12

@@ -1,10 +1,11 @@
 /**
- * Stage `intervene`: a training in which, after every backward pass, the flat attention gradient (or, in the update
- * version, the optimiser's displacement of θ_attn) is replaced by what an arm makes of it (experiment.md §6).
+ * Stage `intervene`: a training in which, after every backward pass, the gradient with respect to a block of the
+ * parameters (or, in the update version, the optimiser's displacement of the block) is replaced by what an arm makes of it
+ * (experiment.md §6). The paper's block is θ_attn.
  *
  * Initialisation and batches are those of the natural run of the same seed, so arms are paired with it; an arm that
- * changes nothing reproduces it bit for bit. Within a step: backward → clip all parameters → modify the attention
- * gradient → optimiser. Moments see the modified gradient; weight decay still acts on attention. In the update
+ * changes nothing reproduces it bit for bit. Within a step: backward → clip all parameters → modify the block's
+ * gradient → optimiser. Moments see the modified gradient; weight decay still acts on the block. In the update
  * version the optimiser steps naturally, then the displacement (decay included) is modified.
  *
  * Resumable like a training, from the newest evaluation block. Where the arm leaves the first steps alone for long, it
@@ -12,6 +13,7 @@
  */
 import { table } from "arquero"
 import { Effect, Schema } from "effect"
+import { blockOf, problemOfBlock, rangesOf, setBlock, sizeOfRanges } from "../model/blocks.ts"
 import type { StepScalars } from "../model/optimizer.ts"
 import { applyGradient, clippedGradient } from "../model/programs.ts"
 import { dot, norm } from "../numerics/gram.ts"
@@ -23,17 +25,17 @@ import { type Cursor, stage } from "../services/Stage.ts"
 import { release, TensorEngine } from "../services/TensorEngine.ts"
 import { type Arm, InterventionConfig, openArm } from "./arms.ts"
 import {
-  type Block,
   loadBlockState,
   type Passed,
   passedNaturally,
   resumable,
+  type Block as StepBlock,
   type StepFigures,
   storeBlockState,
 } from "./blocks.ts"
 import { branchOf } from "./branch.ts"
 import type { TrainingState } from "./checkpoints.ts"
-import { Dataset, ModelConfig, Outcome, Seed, TrainedRun } from "./contracts.ts"
+import { Block, Dataset, ModelConfig, Outcome, Seed, TrainedRun } from "./contracts.ts"
 import { openEvaluation } from "./evaluation.ts"
 import { loadPairs } from "./pairs.ts"
 import {
@@ -53,13 +55,15 @@ const Input = Schema.Struct({
   model: ModelConfig,
   train: TrainConfig,
   intervention: InterventionConfig,
+  /** What the arm acts on. */
+  block: Block,
   seed: Seed,
   /**
    * The run of the same data, model, training and seed without intervention, to branch from where the warm-up is long;
    * null to train the warm-up here. The result is the same.
    */
   natural: Schema.NullOr(TrainedRun),
-})
+}).check(Schema.makeFilter(({ block, model }) => problemOfBlock(block, model) ?? true))
 
 export const IntervenedRun = Schema.Struct({
   ...Outcome.fields,
@@ -92,7 +96,7 @@ const untouched = { normRatio: null, cosine: null }
 /** What the backward pass of a step leaves. */
 interface Backward {
   readonly state: TrainingState
-  /** Clipped gradient of all parameters; θ_attn's is its prefix. */
+  /** Clipped gradient of all parameters. */
   readonly gradient: Float32Array
   readonly scalars: StepScalars<Float32Array>
 }
@@ -105,32 +109,33 @@ const openStep = Effect.fn("openStep")(function* (input: typeof Input.Type, arm:
   const pairs = yield* loadPairs(data)
   const backward = yield* engine.compile(clippedGradient(layout, config, config.batchSize))
   const optimiser = yield* engine.compile(applyGradient(layout, config))
-  const attention = (flat: Float32Array) => flat.subarray(0, layout.attentionSize)
+  const ranges = rangesOf(layout, input.block)
 
   /** The vector to modify, of the step at hand. */
-  const natural = new Float32Array(layout.attentionSize)
+  const natural = new Float32Array(sizeOfRanges(ranges))
 
   const optimise = ({ state, gradient, scalars }: Backward) =>
     optimiser.run({ ...state, gradient, ...scalars })
 
-  /** Modifies the attention gradient, then lets the optimiser step. */
+  /** Modifies the block's gradient, then lets the optimiser step. */
   const stepOnGradient = Effect.fnUntraced(function* (t: number, taken: Backward) {
-    natural.set(attention(taken.gradient))
+    natural.set(blockOf(ranges, taken.gradient))
     const modification = arm.modify(t, natural)
-    attention(taken.gradient).set(modification.vector)
+    setBlock(ranges, taken.gradient, modification.vector)
     const next = yield* optimise(taken)
-    if (arm.freezes(t)) attention(next.theta).set(attention(taken.state.theta))
+    if (arm.freezes(t)) setBlock(ranges, next.theta, blockOf(ranges, taken.state.theta))
     return { next, modification }
   })
 
-  /** Lets the optimiser step, then modifies the displacement of θ_attn. */
+  /** Lets the optimiser step, then modifies the displacement of the block. */
   const stepOnUpdate = Effect.fnUntraced(function* (t: number, taken: Backward) {
     const next = yield* optimise(taken)
-    const [before, after] = [attention(taken.state.theta), attention(next.theta)]
+    const [before, after] = [blockOf(ranges, taken.state.theta), blockOf(ranges, next.theta)]
     for (let i = 0; i < after.length; i++) natural[i] = after[i] - before[i]
     const modification = arm.modify(t, natural)
     if (modification.modified) {
       for (let i = 0; i < after.length; i++) after[i] = before[i] + modification.vector[i]
+      setBlock(ranges, next.theta, after)
     }
     return { next, modification }
   })
@@ -182,7 +187,7 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, 
   const { own, passed, training, rows } = yield* openRun(input, cursor)
   // A kill between a commit and the deletion of the state before it leaves that state behind.
   yield* Effect.forEach(own.slice(1, -1), ({ state }) => store.drop(state), { discard: true })
-  const arm = openArm(intervention, layout.attentionSize, seed, rows)
+  const arm = openArm(intervention, sizeOfRanges(rangesOf(layout, input.block)), seed, rows)
   const step = yield* openStep(input, arm)
   let previous = own.at(-1)
 
@@ -198,7 +203,12 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, 
       evaluation.testLoss,
     ]
     if (!numbers.every(Number.isFinite)) return yield* new Diverged({ step: at })
-    const block: Block = { step: at, state: yield* storeBlockState(state, arm.rows()), figures, evaluation }
+    const block: StepBlock = {
+      step: at,
+      state: yield* storeBlockState(state, arm.rows()),
+      figures,
+      evaluation,
+    }
     yield* cursor.advance(at, block)
     // The state before the first step is the same for every arm.
     if (previous !== undefined && previous.step > 0) yield* store.drop(previous.state)

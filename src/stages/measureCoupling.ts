@@ -15,9 +15,9 @@ import { numbers } from "../services/formats/parquet.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
 import { Dataset, NullEnergies, RollingSvd, RowSource, Seed } from "./contracts.ts"
-import { openDirections } from "./directions.ts"
+import { openDirections, requireOneBlock } from "./directions.ts"
 import { openEnergies } from "./energies.ts"
-import { loadRows } from "./rows.ts"
+import { blockOfRows, loadRows } from "./rows.ts"
 import { openTrajectory } from "./trajectory.ts"
 
 const Input = Schema.Struct({
@@ -142,10 +142,12 @@ export const measureCoupling = stage({
     Effect.scoped(
       Effect.gen(function* () {
         const progress = yield* Progress
+        const block = blockOfRows(source)
+        yield* requireOneBlock({ rows: block, directions: stored.block, null: reference.block })
         const trajectory = yield* openTrajectory(source.run)
         const rows = yield* loadRows(source)
         const directions = yield* openDirections(stored, rows)
-        const energiesAt = yield* openEnergies(data, trajectory, { probe: reference.probe, seed })
+        const energiesAt = yield* openEnergies(data, trajectory, { probe: reference.probe, block, seed })
         const nullTable = yield* getTable(reference.energies)
         const nullCheckpoints = numbers(nullTable, "checkpoint")
         const nullEnergies = numbers(nullTable, "energy")

@@ -4,11 +4,12 @@
  */
 import { table } from "arquero"
 import { Effect, Option, Schema } from "effect"
+import { problemOfBlock, rangesOf, sizeOfRanges } from "../model/blocks.ts"
 import { measurementPoints } from "../numerics/windows.ts"
 import { putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
-import { Count, Dataset, NullEnergies, ProbeConfig, Seed, Stride, TrainedRun } from "./contracts.ts"
+import { Block, Count, Dataset, NullEnergies, ProbeConfig, Seed, Stride, TrainedRun } from "./contracts.ts"
 import { MOST_DRAWS, randomDirection } from "./directions.ts"
 import { openEnergies } from "./energies.ts"
 import { problemOfProbes } from "./probes.ts"
@@ -18,6 +19,8 @@ const Input = Schema.Struct({
   data: Dataset,
   run: TrainedRun,
   probe: ProbeConfig,
+  /** Where the directions are drawn. */
+  block: Block,
   /** Measurement points, evenly spaced over the run. */
   points: Count(2000),
   /** They are multiples of so many checkpoints. */
@@ -25,7 +28,9 @@ const Input = Schema.Struct({
   /** Random directions at each point. */
   draws: Count(MOST_DRAWS),
   seed: Seed,
-}).check(Schema.makeFilter(problemOfProbes))
+})
+  .check(Schema.makeFilter(problemOfProbes))
+  .check(Schema.makeFilter(({ block, run: { model } }) => problemOfBlock(block, model) ?? true))
 
 /** An entry of the cursor: the energies of one measurement point. */
 const PointEnergies = Schema.Struct({
@@ -54,13 +59,14 @@ export const measureNull = stage({
   input: Input,
   output: NullEnergies,
   usesEngine: true,
-  run: ({ data, run, probe, points, every, draws, seed }, cursor) =>
+  run: ({ data, run, probe, block, points, every, draws, seed }, cursor) =>
     Effect.scoped(
       Effect.gen(function* () {
         const progress = yield* Progress
         const trajectory = yield* openTrajectory(run)
         const { layout, steps } = trajectory
-        const energiesAt = yield* openEnergies(data, trajectory, { probe, seed })
+        const energiesAt = yield* openEnergies(data, trajectory, { probe, block, seed })
+        const size = sizeOfRanges(rangesOf(layout, block))
         const checkpoints = measurementPoints(steps.length - 1, every, points)
         const measured: Array<PointEnergies> = []
         for (const [i, checkpoint] of checkpoints.entries()) {
@@ -70,7 +76,7 @@ export const measureNull = stage({
             measured.push(stored.value)
           } else {
             const directions = Array.from({ length: draws }, (_, index) =>
-              randomDirection(seed, step, index, layout.attentionSize),
+              randomDirection(seed, step, index, size),
             )
             const point = { checkpoint, step, energies: yield* energiesAt(checkpoint, directions) }
             yield* cursor.advance(i, point)
@@ -78,7 +84,7 @@ export const measureNull = stage({
           }
           yield* progress.step({ done: i + 1, total: checkpoints.length, unit: "point" })
         }
-        return { probe, energies: yield* putTable(energyTable(measured)) }
+        return { block, probe, energies: yield* putTable(energyTable(measured)) }
       }),
     ),
 })

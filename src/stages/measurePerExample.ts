@@ -2,11 +2,12 @@
  * Stage `measure-per-example`: the coupling of the leading directions of single examples' gradients at one checkpoint
  * (experiment.md §5, "Per-example alternative"), before, in the middle of and after training.
  *
- * The gradients of `examples` pairs of the table with respect to θ_attn are centred; their top right singular vectors
+ * The gradients of `examples` pairs of the table with respect to a block, θ_attn in the paper, are centred; their top right singular vectors
  * are measured as those of a rolling SVD are, against random directions at the same checkpoint.
  */
 import { table } from "arquero"
 import { Effect, Option, Schema } from "effect"
+import { problemOfBlock, rangesOf, sizeOfRanges } from "../model/blocks.ts"
 import { exampleGradients } from "../model/programs.ts"
 import { centredGram, dot } from "../numerics/gram.ts"
 import { stream } from "../numerics/random.ts"
@@ -17,7 +18,7 @@ import { putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { stage } from "../services/Stage.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
-import { Count, Dataset, ProbeConfig, Seed, TrainedRun } from "./contracts.ts"
+import { Block, Count, Dataset, ProbeConfig, Seed, TrainedRun } from "./contracts.ts"
 import { MOST_DRAWS, randomDirection } from "./directions.ts"
 import { openEnergies } from "./energies.ts"
 import { draw, type Examples, loadPairs, take } from "./pairs.ts"
@@ -29,6 +30,8 @@ const Input = Schema.Struct({
   run: TrainedRun,
   /** The gradients are those of the probes' task. */
   probe: ProbeConfig,
+  /** What the gradients are with respect to, and the random directions are drawn in. */
+  block: Block,
   /** Pairs of the table, drawn with replacement, the same at every phase. */
   examples: Count(4096),
   /** K: leading directions that are measured. */
@@ -38,6 +41,7 @@ const Input = Schema.Struct({
   seed: Seed,
 })
   .check(Schema.makeFilter(problemOfProbes))
+  .check(Schema.makeFilter(({ block, run: { model } }) => problemOfBlock(block, model) ?? true))
   .check(
     Schema.makeFilter(({ rank, examples }) =>
       rank < examples
@@ -78,7 +82,7 @@ const EXAMPLE_STREAM = 1000
 /** Examples per engine call: the longest that a person waits after Ctrl-C. */
 const CHUNK = 64
 
-/** A function θ -> the gradient of each example, [attentionSize] each. */
+/** A function θ -> the gradient of each example, [block] each. */
 const openGradients = Effect.fnUntraced(function* (
   program: ReturnType<typeof exampleGradients>,
   examples: Examples,
@@ -135,7 +139,7 @@ export const measurePerExample = stage({
   input: Input,
   output: PerExample,
   usesEngine: true,
-  run: ({ data, run, probe, examples: count, rank, draws, seed }, cursor) =>
+  run: ({ data, run, probe, block, examples: count, rank, draws, seed }, cursor) =>
     Effect.scoped(
       Effect.gen(function* () {
         const progress = yield* Progress
@@ -143,8 +147,9 @@ export const measurePerExample = stage({
         const { layout, steps, theta } = trajectory
         const { all } = yield* loadPairs(data)
         const examples = draw(all, stream(seed, "capture", EXAMPLE_STREAM), count)
-        const gradientsAt = yield* openGradients(exampleGradients(layout, probe.task), examples)
-        const energiesAt = yield* openEnergies(data, trajectory, { probe, seed })
+        const gradientsAt = yield* openGradients(exampleGradients(layout, probe.task, block), examples)
+        const energiesAt = yield* openEnergies(data, trajectory, { probe, block, seed })
+        const size = sizeOfRanges(rangesOf(layout, block))
         const last = steps.length - 1
         const checkpoints = { initial: 0, middle: Math.floor(last / 2), last }
 
@@ -155,9 +160,7 @@ export const measurePerExample = stage({
           const svd = thinSvdFromGram(centredGram(yield* gramOf(gradients), count), count)
           // Left singular vectors of centred rows sum to zero, so the mean row drops out of the directions.
           const directions = rightSingularVectors(gradients, svd, rank)
-          const random = Array.from({ length: draws }, (_, index) =>
-            randomDirection(seed, step, index, layout.attentionSize),
-          )
+          const random = Array.from({ length: draws }, (_, index) => randomDirection(seed, step, index, size))
           const denominators = yield* energiesAt(checkpoint, random)
           const denominator = median(denominators)
           const ratios = (yield* energiesAt(checkpoint, directions)).map((energy) => energy / denominator)

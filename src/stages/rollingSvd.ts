@@ -11,7 +11,7 @@ import { measurementPoints, windowAt } from "../numerics/windows.ts"
 import { f64Tensor, putTable, putTensors } from "../services/artifacts.ts"
 import { stage } from "../services/Stage.ts"
 import { Count, RollingSvd, RowSource, Stride } from "./contracts.ts"
-import { loadRows, problemOfRows, strideOf } from "./rows.ts"
+import { blockOfRows, loadRows, problemOfRows, strideOf } from "./rows.ts"
 
 export const SvdConfig = Schema.Struct({
   /** W: rows in a window, W times the rows' stride in checkpoints. */
@@ -96,6 +96,7 @@ export const rollingSvd = stage({
       ]
     })
     return {
+      block: blockOfRows(source),
       rank,
       spectrum: yield* putTable(spectrum),
       vectors: yield* putTensors(Object.fromEntries(vectors)),

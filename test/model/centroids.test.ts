@@ -117,7 +117,9 @@ layer(eager)("centroids", (it) => {
           name: "displace",
           inputs: { theta: f32(layout.size), direction: f32(layout.attentionSize), scale: f32() },
           outputs: { moved: f32(layout.size) },
-          body: ({ theta, direction, scale }) => ({ moved: displace(layout, theta, direction, scale) }),
+          body: ({ theta, direction, scale }) => ({
+            moved: displace(layout, "attention", theta, direction, scale),
+          }),
         }),
         { theta, direction, scale: Float32Array.of(-0.5) },
       )

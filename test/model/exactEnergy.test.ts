@@ -1,6 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf"
 import { assert, describe, layer, it as spec } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { type Block, blocks } from "../../src/model/blocks.ts"
 import type { CentroidOf } from "../../src/model/centroids.ts"
 import type { Layout } from "../../src/model/layout.ts"
 import { exactPerturbationEnergies, perturbationEnergies, probeCentroids } from "../../src/model/programs.ts"
@@ -11,6 +12,7 @@ import { ModelProtoSchema } from "../../src/services/engine/onnx/proto/onnx_pb.j
 import { assertClose } from "./close.ts"
 import * as float64 from "./float64.ts"
 import { eager, randomDirection, randomTheta, run, runScan, smallLayout } from "./samples.ts"
+import { slotsOf } from "./slots.ts"
 
 const n = 3
 const correctLogit: CentroidOf = { kind: "correct-logit" }
@@ -24,14 +26,15 @@ const probesOf = ({ shape: { modulus, tasks } }: Layout) => {
 }
 
 const theta = (layout: Layout) => randomTheta(layout, 11)
-const directionsOf = (layout: Layout) => [5, 6].map((seed) => randomDirection(layout.attentionSize, seed))
+const directionsOf = (layout: Layout, block: Block = "attention") =>
+  [5, 6].map((seed) => randomDirection(slotsOf(layout, block).length, seed))
 const joined = (vectors: ReadonlyArray<Float32Array>) =>
   Float32Array.from(vectors.flatMap((vector) => Array.from(vector)))
 
-const exact = (layout: Layout, of: CentroidOf) =>
-  runScan(exactPerturbationEnergies(layout, n, of), {
+const exact = (layout: Layout, of: CentroidOf, block: Block = "attention") =>
+  runScan(exactPerturbationEnergies(layout, n, of, block), {
     carry: {},
-    xs: { direction: joined(directionsOf(layout)) },
+    xs: { direction: joined(directionsOf(layout, block)) },
     constants: { theta: theta(layout), ...probesOf(layout) },
   }).pipe(Effect.map(({ ys }) => ys.energy))
 
@@ -43,14 +46,20 @@ const central = (layout: Layout, epsilon: number) =>
   }).pipe(Effect.map(({ ys }) => ys.energy))
 
 /** Mixed differences in float64 of the scalar of each probe, in the direction and in each embedding coordinate. */
-const reference = (layout: Layout, of: CentroidOf, direction: Float32Array): number => {
+const reference = (
+  layout: Layout,
+  of: CentroidOf,
+  direction: Float32Array,
+  block: Block = "attention",
+): number => {
   const h = 1e-3
+  const slots = slotsOf(layout, block)
   const at = Float64Array.from(theta(layout))
-  const displaced = (s: number) =>
-    float64.weightsOf(
-      layout,
-      at.map((value, i) => value + (i < layout.attentionSize ? s * direction[i] : 0)),
-    )
+  const displaced = (s: number) => {
+    const moved = at.slice()
+    for (const [i, slot] of slots.entries()) moved[slot] += s * direction[i]
+    return float64.weightsOf(layout, moved)
+  }
   const { a, b, label } = probesOf(layout)
   const { modulus } = layout.shape
   const scalar = (logits: Float64Array, i: number) =>
@@ -89,6 +98,17 @@ describe("the perturbation energy in the limit ε → 0", () => {
         assertClose(yield* Effect.provide(exact(layout, of), eager), expected, 2e-5, "energies, eager")
         assertClose(yield* Effect.provide(exact(layout, of), onnx), expected, 2e-5, "energies, onnx")
       }),
+  )
+
+  spec.effect.each(blocks)("is that in any block: %s", (block) =>
+    Effect.gen(function* () {
+      const layout = smallLayout(2)
+      const expected = directionsOf(layout, block).map((direction) =>
+        reference(layout, correctLogit, direction, block),
+      )
+      const energies = yield* Effect.provide(exact(layout, correctLogit, block), onnx)
+      assertClose(energies, expected, 5e-5, "energies")
+    }),
   )
 })
 

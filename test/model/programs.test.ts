@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { unpack } from "../../src/model/layout.ts"
 import { stepScalars } from "../../src/model/optimizer.ts"
 import { f32, i32, program } from "../../src/model/Program.ts"
-import { attentionGradient, evaluateExamples, trainSteps } from "../../src/model/programs.ts"
+import { blockGradient, evaluateExamples, trainSteps } from "../../src/model/programs.ts"
 import { assertClose } from "./close.ts"
 import * as plain from "./plain.ts"
 import { eager, paperOptimiser, randomExamples, randomTheta, run, runScan, smallLayout } from "./samples.ts"
@@ -73,7 +73,7 @@ layer(eager)("the programs of a model of several tasks", (it) => {
   it.effect("capture the gradient of the sum of the tasks' mean cross-entropies", () =>
     Effect.gen(function* () {
       const { losses, gradients } = yield* reference
-      const { loss, gradient } = yield* run(attentionGradient(multitask, n), { theta, ...examples })
+      const { loss, gradient } = yield* run(blockGradient(multitask, n), { theta, ...examples })
       assertClose(loss, [sum(losses)], 1e-5)
       const expected = Array.from({ length: multitask.attentionSize }, (_, i) =>
         sum(losses.map((_, task) => gradients[task * multitask.size + i])),
@@ -85,7 +85,7 @@ layer(eager)("the programs of a model of several tasks", (it) => {
   it.effect.each([0, 1, 2])("capture the gradient of task %i alone", (task) =>
     Effect.gen(function* () {
       const { losses, gradients } = yield* reference
-      const { loss, gradient } = yield* run(attentionGradient(multitask, n, task), { theta, ...examples })
+      const { loss, gradient } = yield* run(blockGradient(multitask, n, task), { theta, ...examples })
       assertClose(loss, [losses[task]], 1e-5)
       const start = task * multitask.size
       assertClose(gradient, gradients.subarray(start, start + multitask.attentionSize), 1e-5)
@@ -187,7 +187,7 @@ layer(eager)("the programs", (it) => {
     Effect.gen(function* () {
       const [batch] = batches
       const expected = yield* run(plainModel, { theta, ...batch })
-      const { loss, gradient } = yield* run(attentionGradient(layout, n), { theta, ...batch })
+      const { loss, gradient } = yield* run(blockGradient(layout, n), { theta, ...batch })
       assertClose(loss, expected.loss, 1e-5)
       assertClose(gradient, expected.gradient.subarray(0, layout.attentionSize), 1e-5)
     }),

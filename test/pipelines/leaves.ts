@@ -45,6 +45,12 @@ export const leaves: Readonly<Record<string, Leaf>> = {
   "train.stop.accuracy": { value: 0.99, ...stopping },
   "train.stop.count": { value: 21, ...stopping },
   "train.stop.consecutive": { value: true, ...stopping },
+  block: {
+    value: "mlp",
+    // Gradient rows are of the block that was captured.
+    readers: /^(capture-gradients|measure-null|(rolling-svd|measure-coupling) update)/,
+    again: /^(?!generate-data|train)/,
+  },
   "capture.batch": { value: "train", ...capturing },
   "capture.batchSize": { value: 9, ...capturing },
   "capture.task": { value: 0, ...capturing },

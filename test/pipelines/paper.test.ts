@@ -7,7 +7,7 @@ import { settings } from "../../src/pipelines/interventions.ts"
 import { estimators } from "../../src/pipelines/multitask.ts"
 import { closure, type Node } from "../../src/pipelines/Node.ts"
 import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../../src/pipelines/paper.ts"
-import { paper as singlePaper } from "../../src/pipelines/single.ts"
+import { paper as singlePaper, targets } from "../../src/pipelines/single.ts"
 import { type Asked, askedBy } from "./recorder.ts"
 
 /** What a reproduction computes at a scale. */
@@ -218,7 +218,7 @@ describe("interventions", () => {
         const natural = inputOf(asked, `train ${operation}/${seed}`)
         for (const { id, version, arm, buffer } of arms) {
           const { intervention, ...rest } = inputOf(asked, `intervene ${operation}/${seed} ${id} ${version}`)
-          assert.deepStrictEqual(rest, { ...natural, natural: null })
+          assert.deepStrictEqual(rest, { ...natural, block: "attention", natural: null })
           assert.deepStrictEqual(intervention, { arm, version, buffer, window: 20, rank: 3, warmup: 20 })
         }
       }
@@ -329,8 +329,35 @@ describe("sensitivity analyses", () => {
       const usual = inputOf(asked, "capture-gradients add/2024")
       for (const batch of ["train", "mixed-full", "train-full", "step"]) {
         const { capture, ...rest } = inputOf(asked, `capture-gradients add/2024 ${batch}`)
-        assert.deepStrictEqual(rest, { data: usual.data, run: usual.run, seed: usual.seed })
+        const { data, run, block, seed } = usual
+        assert.deepStrictEqual(rest, { data, run, block, seed })
         assert.deepStrictEqual(capture, { ...Object(usual.capture), batch })
+      }
+    }),
+  )
+})
+
+describe("another block of the parameters", () => {
+  it.effect("is that of every stage that knows a block, and no training's", () =>
+    Effect.gen(function* () {
+      const ofMlp = paper({ ...paperScale, single: { ...paperScale.single, block: "mlp" } })
+      const { singles, sensitivities, fine, multitasks, interventions } = ofMlp
+      const asked = yield* askedBy([
+        ...singles.slice(0, 1).flatMap(targets),
+        ...sensitivities[0].batches.map(({ coupling }) => coupling),
+        ...sensitivities[0].noise.map(({ coupling }) => coupling),
+        sensitivities[0].perExample,
+        ...fine.windows.flatMap(({ update, gradient }) => [update, gradient]),
+        ...multitasks[0].couplings.map(({ coupling }) => coupling),
+        ...interventions[0].arms.map(({ run }) => run),
+      ])
+      const usual = new Set((yield* recorded).map(({ key }) => key))
+      for (const { label, stage, key, input } of asked) {
+        const text = JSON.stringify(input)
+        assert.notInclude(text, '"block":"attention"', label)
+        const isNatural = stage === "generate-data" || stage === "train"
+        assert.strictEqual(text.includes('"block":"mlp"'), !isNatural, label)
+        assert.strictEqual(usual.has(key), isNatural, label)
       }
     }),
   )

@@ -5,7 +5,9 @@ import { isStage } from "../../src/pipelines/derive.ts"
 import { closure, evaluator, type Node } from "../../src/pipelines/Node.ts"
 import type { ArtifactRef } from "../../src/services/Artifact.ts"
 import { StageRunner } from "../../src/services/StageRunner.ts"
+import { Block, RowSource } from "../../src/stages/contracts.ts"
 import { generateData } from "../../src/stages/generateData.ts"
+import { blockOfRows } from "../../src/stages/rows.ts"
 import { train } from "../../src/stages/train.ts"
 import { idle } from "./idle.ts"
 
@@ -21,9 +23,9 @@ export interface Asked {
 
 const digestOf = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex")
 
-const Captured = Schema.Struct({ capture: Schema.Struct({ stride: Schema.Int }) })
-const Svd = Schema.Struct({ svd: Schema.Struct({ rank: Schema.Int }) })
-const Probing = Schema.Struct({ probe: Schema.Unknown })
+const Captured = Schema.Struct({ capture: Schema.Struct({ stride: Schema.Int }), block: Block })
+const Svd = Schema.Struct({ rows: RowSource, svd: Schema.Struct({ rank: Schema.Int }) })
+const Probing = Schema.Struct({ probe: Schema.Unknown, block: Block })
 
 /** An output of the stages that others build on; undefined for the rest. */
 const madeUp = (stage: string, input: unknown, key: string): unknown => {
@@ -51,12 +53,19 @@ const madeUp = (stage: string, input: unknown, key: string): unknown => {
         finalTrainAccuracy: 1,
       }
     }
-    case "capture-gradients":
-      return { stride: as(Captured).capture.stride, gradients: ref("gradients") }
-    case "rolling-svd":
-      return { rank: as(Svd).svd.rank, spectrum: ref("spectrum"), vectors: ref("vectors") }
-    case "measure-null":
-      return { probe: as(Probing).probe, energies: ref("energies") }
+    case "capture-gradients": {
+      const { capture, block } = as(Captured)
+      return { stride: capture.stride, block, gradients: ref("gradients") }
+    }
+    case "rolling-svd": {
+      const { rows, svd } = as(Svd)
+      const block = blockOfRows(rows)
+      return { block, rank: svd.rank, spectrum: ref("spectrum"), vectors: ref("vectors") }
+    }
+    case "measure-null": {
+      const { block, probe } = as(Probing)
+      return { block, probe, energies: ref("energies") }
+    }
     default:
       return undefined
   }

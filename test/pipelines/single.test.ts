@@ -29,6 +29,7 @@ describe("the configurations", () => {
         evaluateEvery: 25,
         stop: { accuracy: 0.98, count: 20, consecutive: false },
       },
+      block: "attention",
       capture: { batch: "mixed", batchSize: 512, task: null, stride: 1 },
       svd: { window: 20, rank: 3, points: 40, every: 1 },
       probe: { probes: 1024, epsilon: 0.005, centroid: "correct-logit", from: "table", task: 0, draws: 20 },

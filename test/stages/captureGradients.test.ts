@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { attentionGradient } from "../../src/model/programs.ts"
+import { type Block, blocks, rangesOf, sizeOfRanges } from "../../src/model/blocks.ts"
+import { blockGradient, clippedGradient } from "../../src/model/programs.ts"
 import { stream } from "../../src/numerics/random.ts"
 import { float32, getTensors } from "../../src/services/artifacts.ts"
 import { TensorEngine } from "../../src/services/TensorEngine.ts"
@@ -9,19 +10,24 @@ import { draw, type Examples, loadPairs } from "../../src/stages/pairs.ts"
 import { stepInputs } from "../../src/stages/training.ts"
 import { openTrajectory } from "../../src/stages/trajectory.ts"
 import { assertClose, assertSameBits } from "../model/close.ts"
+import { slotsOf } from "../model/slots.ts"
 import { tiny } from "../pipelines/tiny.ts"
 import { memoryCursor, seed, trainTiny, workbench } from "./tinyRun.ts"
 
 const config: CaptureConfig = { batch: "mixed", batchSize: 8, task: null, stride: 1 }
 type Trained = Effect.Success<ReturnType<typeof trainTiny>>
 
-const capture = Effect.fn("capture")(function* ({ data, run }: Trained, change: Partial<CaptureConfig>) {
-  const input = { data, run, capture: { ...config, ...change }, seed }
+const capture = Effect.fn("capture")(function* (
+  { data, run }: Trained,
+  change: Partial<CaptureConfig>,
+  block: Block = "attention",
+) {
+  const input = { data, run, capture: { ...config, ...change }, block, seed }
   const output = yield* captureGradients.run(input, memoryCursor().cursor)
   const tensors = yield* getTensors(output.gradients)
   const all = yield* float32(tensors, "gradients")
   const { layout, steps } = yield* openTrajectory(run)
-  const size = layout.attentionSize
+  const size = sizeOfRanges(rangesOf(layout, block))
   return {
     steps,
     stride: output.stride,
@@ -34,7 +40,7 @@ const capture = Effect.fn("capture")(function* ({ data, run }: Trained, change: 
 const openGradient = Effect.fn("openGradient")(function* (run: Trained["run"], n: number, task?: number) {
   const { layout, theta } = yield* openTrajectory(run)
   const engine = yield* TensorEngine
-  const program = yield* engine.compile(attentionGradient(layout, n, task))
+  const program = yield* engine.compile(blockGradient(layout, n, task))
   return (checkpoint: number, batch: Examples) =>
     Effect.flatMap(theta(checkpoint), (at) => program.run({ theta: at, ...batch }))
 })
@@ -109,11 +115,58 @@ layer(workbench())("captured gradients", (it) => {
     }),
   )
 
+  it.effect("of a block are its slots of the gradient with respect to all parameters", () =>
+    Effect.gen(function* () {
+      const trained = yield* trainTiny(["add"])
+      const { layout, theta } = yield* openTrajectory(trained.run)
+      const batch = draw((yield* loadPairs(trained.data)).all, stream(seed, "capture", 0), 8)
+      const engine = yield* TensorEngine
+      const unclipped = { ...tiny.train, clipNorm: 1e6 }
+      const whole = yield* engine.compile(clippedGradient(layout, unclipped, 8))
+      const { gradient } = yield* whole.run({ theta: yield* theta(4), ...batch })
+      for (const block of blocks) {
+        const { gradients } = yield* capture(trained, {}, block)
+        assert.lengthOf(gradients, 13)
+        const expected = slotsOf(layout, block).map((slot) => gradient[slot])
+        assertClose(gradients[4], expected, 1e-6, block)
+      }
+    }),
+  )
+
+  it.effect("are not those of a layer that the model does not have", () =>
+    Effect.gen(function* () {
+      const { data, run } = yield* trainTiny(["add"])
+      const shallow = { ...run, model: { ...run.model, layers: 1 } }
+      const input = { data, run: shallow, capture: config, block: "layer-1" as const, seed }
+      const error = yield* Effect.flip(Schema.encodeEffect(captureGradients.input)(input))
+      assert.include(String(error), "Expected a block of a model of one layer, got layer-1")
+    }),
+  )
+
+  it.effect("of attention are asked for, and stored, without naming it", () =>
+    Effect.gen(function* () {
+      const { data, run } = yield* trainTiny(["add"])
+      const encoded = (block: Block) =>
+        Schema.encodeEffect(captureGradients.input)({ data, run, capture: config, block, seed })
+      const attention = yield* encoded("attention")
+      assert.deepStrictEqual(attention, { data, run, capture: config, seed })
+      assert.deepStrictEqual(yield* encoded("mlp"), { data, run, capture: config, block: "mlp", seed })
+      const { block } = yield* Schema.decodeUnknownEffect(captureGradients.input)(attention)
+      assert.strictEqual(block, "attention")
+    }),
+  )
+
   it.effect("are not those of a task that the data set does not have", () =>
     Effect.gen(function* () {
       const { data, run } = yield* trainTiny(["add"])
       const check = (task: number | null) =>
-        Schema.encodeEffect(captureGradients.input)({ data, run, capture: { ...config, task }, seed })
+        Schema.encodeEffect(captureGradients.input)({
+          data,
+          run,
+          capture: { ...config, task },
+          block: "attention",
+          seed,
+        })
       yield* check(0)
       const error = yield* Effect.flip(check(1))
       assert.include(String(error), "Expected a task below 1 or null, got 1")

@@ -59,7 +59,11 @@ layer(workbench())("directions of two rolling SVDs", (it) => {
     const { layout, steps } = yield* openTrajectory(run)
     const data = rowsOf(layout.attentionSize)
     const tensor = f32Tensor(data, [steps.length, layout.attentionSize])
-    const gradients = { stride: 1, gradients: yield* putTensors({ gradients: tensor }) }
+    const gradients = {
+      stride: 1,
+      block: "attention" as const,
+      gradients: yield* putTensors({ gradients: tensor }),
+    }
     const rows: RowSource = { kind: "gradient", run, gradients }
     return { rows, directions: yield* rollingSvd.run({ rows, svd: { ...svd, rank } }, memoryCursor().cursor) }
   })
@@ -119,6 +123,19 @@ layer(workbench())("directions of two rolling SVDs", (it) => {
       assert.closeTo(same.all.meanSquaredCosine ?? Number.NaN, 1, 1e-6)
       const half = yield* compareDirections.run({ left, right }, cursor)
       assert.closeTo(half.all.meanSquaredCosine ?? Number.NaN, 0.5, 0.01)
+    }),
+  )
+
+  it.effect("of different blocks are not compared", () =>
+    Effect.gen(function* () {
+      const { run } = yield* trainTiny(["add"])
+      const left = yield* sideOf(run, (size) => noise(1, 13 * size))
+      const right = { ...left, directions: { ...left.directions, block: "layer-0" as const } }
+      const error = yield* Effect.flip(compareDirections.run({ left, right }, memoryCursor().cursor))
+      assert.include(
+        error.message,
+        "left directions of attention, right rows of attention, right directions of layer-0",
+      )
     }),
   )
 

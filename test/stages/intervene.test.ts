@@ -5,6 +5,7 @@ import type { InterventionConfig } from "../../src/stages/arms.ts"
 import { initialState, layoutOf, type TrainConfig } from "../../src/stages/training.ts"
 import { assertClose, assertSameBits, relativeError } from "../model/close.ts"
 import * as plain from "../model/plain.ts"
+import { slotsOf } from "../model/slots.ts"
 import { alongRandom, alongTop, minus, type Vector } from "./armReference.ts"
 import { plainGradients, replay } from "./interventionReplay.ts"
 import {
@@ -111,6 +112,34 @@ layer(workbench())("every arm", (it) => {
           const [own, naturalOwn] = [state, natural].map((all) => attentionOf(input, all[vector]))
           if (setting.version === "update" && vector !== "theta") assertSameBits(own, naturalOwn, vector)
           else assert.isAbove(relativeError(own, naturalOwn), 1e-5, `${vector}, ${name}`)
+        }
+      }
+    }),
+  )
+
+  it.effect.each(["Q", "mlp"] as const)("changes no other parameters than its block's: %s", (block) =>
+    Effect.gen(function* () {
+      /** Modified for one step, the last. */
+      const of = (setting: Partial<InterventionConfig>, warmup: number) =>
+        inputOf({
+          intervention: { ...setting, warmup },
+          block,
+          train: { maxSteps: warmup + 1, evaluateEvery: warmup + 1 },
+        })
+      const [one, five] = [yield* trained(yield* of({}, 0)), yield* trained(yield* of({}, 4))]
+      for (const { name, setting } of everyArm) {
+        const [natural, warmup] = setting.arm === "frozen" ? [one.state, 0] : [five.state, 4]
+        const input = yield* of(setting, warmup)
+        const { state } = yield* intervened(input)
+        const own = new Set(slotsOf(layoutOf(input.data, input.model), block))
+        for (const vector of stateVectors) {
+          const part = (all: Float32Array, inside: boolean) =>
+            all.filter((_, slot) => own.has(slot) === inside)
+          const what = `${vector}, ${name}`
+          assertSameBits(part(state[vector], false), part(natural[vector], false), `the rest of ${what}`)
+          const [now, naturally] = [part(state[vector], true), part(natural[vector], true)]
+          if (setting.version === "update" && vector !== "theta") assertSameBits(now, naturally, what)
+          else assert.isAbove(relativeError(now, naturally), 1e-5, what)
         }
       }
     }),
@@ -277,6 +306,32 @@ layer(workbench())("attention that", (it) => {
       assert.isAbove(relativeError(atEnd.theta, decayed), 1e-3, "what momentum does")
       assert.isAbove(relativeError(decayed, atWarmup.theta), 1e-3, "what decay does")
     }),
+  )
+})
+
+layer(workbench())("a block that", (it) => {
+  it.effect.each(["layer-1", "K", "layer-0-O", "mlp"] as const)(
+    "is frozen stays where it was initialised, to the last bit, while all else moves: %s",
+    (block) =>
+      Effect.gen(function* () {
+        const input = yield* inputOf({ intervention: { arm: "frozen" }, block })
+        const { state } = yield* intervened(input)
+        const layout = layoutOf(input.data, input.model)
+        const initial = initialState(layout, seed).theta
+        const own = new Set(slotsOf(layout, block))
+        for (const { name, offset, size } of layout.parameters) {
+          const slots = Array.from({ length: size }, (_, i) => offset + i)
+          const part = (theta: Float32Array, inside: boolean) =>
+            Float32Array.from(
+              slots.filter((slot) => own.has(slot) === inside),
+              (slot) => theta[slot],
+            )
+          assertSameBits(part(state.theta, true), part(initial, true), `${name} in the block`)
+          const [now, before] = [part(state.theta, false), part(initial, false)]
+          if (now.length === 0) continue
+          assert.isAbove(relativeError(now, before), 1e-3, `${name} outside`)
+        }
+      }),
   )
 })
 

@@ -1,12 +1,20 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { Matrix, SVD } from "ml-matrix"
+import type { Block } from "../../src/model/blocks.ts"
+import { probeCentroids } from "../../src/model/programs.ts"
 import { getTable } from "../../src/services/artifacts.ts"
 import { numbers } from "../../src/services/formats/parquet.ts"
+import { TensorEngine } from "../../src/services/TensorEngine.ts"
 import type { ProbeConfig, RowSource } from "../../src/stages/contracts.ts"
+import { randomDirection } from "../../src/stages/directions.ts"
 import { measureCoupling } from "../../src/stages/measureCoupling.ts"
 import { measureNull } from "../../src/stages/measureNull.ts"
+import { drawProbes } from "../../src/stages/probes.ts"
 import { rollingSvd } from "../../src/stages/rollingSvd.ts"
+import { openTrajectory } from "../../src/stages/trajectory.ts"
 import { assertClose } from "../model/close.ts"
+import { slotsOf } from "../model/slots.ts"
 import { memoryCursor, seed, trainTiny, workbench } from "./tinyRun.ts"
 
 const probe: ProbeConfig = {
@@ -19,9 +27,9 @@ const probe: ProbeConfig = {
 const points = { points: 4, every: 1 }
 type Trained = Effect.Success<ReturnType<typeof trainTiny>>
 
-const nullOf = ({ data, run }: Trained, change: Partial<ProbeConfig> = {}) =>
+const nullOf = ({ data, run }: Trained, change: Partial<ProbeConfig> = {}, block: Block = "attention") =>
   measureNull.run(
-    { data, run, probe: { ...probe, ...change }, ...points, draws: 5, seed },
+    { data, run, probe: { ...probe, ...change }, block, ...points, draws: 5, seed },
     memoryCursor().cursor,
   )
 
@@ -32,11 +40,11 @@ const energiesOf = (trained: Trained, change: Partial<ProbeConfig>) =>
   )
 
 /** Input of `measure-coupling` on the updates of a run, windows of three, two directions. */
-const couplingInput = Effect.fn("couplingInput")(function* (trained: Trained) {
-  const rows: RowSource = { kind: "update", run: trained.run, stride: 1 }
+const couplingInput = Effect.fn("couplingInput")(function* (trained: Trained, block: Block = "attention") {
+  const rows: RowSource = { kind: "update", run: trained.run, stride: 1, block }
   const svd = { window: 3, rank: 2, direction: "forward", ...points } as const
   const directions = yield* rollingSvd.run({ rows, svd }, memoryCursor().cursor)
-  return { data: trained.data, rows, directions, null: yield* nullOf(trained), seed }
+  return { data: trained.data, rows, directions, null: yield* nullOf(trained, {}, block), seed }
 })
 
 layer(workbench())("perturbation energies", (it) => {
@@ -90,6 +98,67 @@ layer(workbench())("a coupling", (it) => {
       assert.strictEqual(output.all.peak, Math.max(...mean.slice(0, 3)))
       assert.strictEqual(output.fullWindows.final, mean[2])
       assert.isNaN(mean[3])
+    }),
+  )
+
+  it.effect(
+    "in a block is the ratio of energies of the block's directions to those of random ones there",
+    () =>
+      Effect.gen(function* () {
+        const trained = yield* trainTiny(["add"])
+        const input = yield* couplingInput(trained, "K")
+        const { series } = yield* measureCoupling.run(input, memoryCursor().cursor)
+        const table = yield* getTable(series)
+
+        const trajectory = yield* openTrajectory(trained.run)
+        const { layout, theta } = trajectory
+        const slots = slotsOf(layout, "K")
+        const checkpoint = 4
+        const at = yield* theta(checkpoint)
+        // A forward window: the update that led to the checkpoint, and the next two.
+        const thetas = yield* Effect.forEach([3, 4, 5, 6], (i) => theta(i))
+        const rows = thetas.slice(1).map((to, i) => slots.map((slot) => to[slot] - thetas[i][slot]))
+        const { leftSingularVectors } = new SVD(new Matrix(rows).transpose())
+        const probes = yield* drawProbes(trained.data, probe, seed)
+        const engine = yield* TensorEngine
+        const centroids = yield* engine.compile(probeCentroids(layout, probe.probes))
+        const epsilon = probe.epsilon * Math.hypot(...slots.map((slot) => at[slot]))
+        const energy = Effect.fnUntraced(function* (direction: ArrayLike<number>) {
+          const displaced = (sign: number) => {
+            const moved = at.slice()
+            for (const [i, slot] of slots.entries()) moved[slot] += sign * epsilon * direction[i]
+            return Effect.map(centroids.run({ theta: moved, ...probes }), (output) => output.centroids)
+          }
+          const [plus, minus] = [yield* displaced(1), yield* displaced(-1)]
+          const squares = plus.map((mu, i) => ((mu - minus[i]) / (2 * epsilon)) ** 2)
+          return squares.reduce((sum, square) => sum + square) / probe.probes
+        })
+        const random = yield* Effect.forEach([0, 1, 2, 3, 4], (i) =>
+          energy(randomDirection(seed, 5 * checkpoint, i, slots.length)),
+        )
+        const denominator = numbers(table, "denominator")[1]
+        assertClose([denominator], [random.toSorted((x, y) => x - y)[2]], 2e-3)
+        const first = yield* energy(leftSingularVectors.getColumn(0))
+        assertClose([numbers(table, "R1")[1]], [first / denominator], 2e-3)
+      }),
+  )
+
+  it.effect("of one block's directions is not measured in another, nor against its random ones", () =>
+    Effect.gen(function* () {
+      const trained = yield* trainTiny(["add"])
+      // As long as those of attention's other layer: nothing else would notice.
+      const [one, other] = [
+        yield* couplingInput(trained, "layer-0"),
+        yield* couplingInput(trained, "layer-1"),
+      ]
+      for (const field of ["rows", "directions", "null"] as const) {
+        const error = yield* Effect.flip(
+          measureCoupling.run({ ...one, [field]: other[field] }, memoryCursor().cursor),
+        )
+        assert.strictEqual(error._tag, "DifferentBlocks")
+        assert.include(error.message, `${field} of layer-1`)
+        assert.notInclude(error.message, "\n")
+      }
     }),
   )
 

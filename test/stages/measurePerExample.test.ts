@@ -1,7 +1,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { Matrix, SVD } from "ml-matrix"
-import { attentionGradient } from "../../src/model/programs.ts"
+import { blockGradient } from "../../src/model/programs.ts"
 import { centredGram } from "../../src/numerics/gram.ts"
 import { stream } from "../../src/numerics/random.ts"
 import { median } from "../../src/numerics/statistics.ts"
@@ -40,7 +40,7 @@ describe("a Gram matrix by double centring", () => {
 layer(workbench())("the directions of single examples' gradients", (it) => {
   const trained = Effect.fn("trained")(function* () {
     const { data, run } = yield* trainTiny(["add", "sub"])
-    return { data, run, probe, examples, rank, draws, seed }
+    return { data, run, probe, block: "attention" as const, examples, rank, draws, seed }
   })
 
   it.effect(
@@ -62,8 +62,8 @@ layer(workbench())("the directions of single examples' gradients", (it) => {
         const { all } = yield* loadPairs(input.data)
         const batch = draw(all, stream(seed, "capture", 1000), examples)
         const engine = yield* TensorEngine
-        const program = yield* engine.compile(attentionGradient(layout, 1, probe.task))
-        const energiesAt = yield* openEnergies(input.data, trajectory, { probe, seed })
+        const program = yield* engine.compile(blockGradient(layout, 1, probe.task))
+        const energiesAt = yield* openEnergies(input.data, trajectory, { probe, block: "attention", seed })
         const spectrum = yield* getTable(spectra)
         for (const [i, { checkpoint, ratios, denominator, meanR }] of phases.entries()) {
           const at = yield* theta(checkpoint)
@@ -97,7 +97,7 @@ layer(workbench())("the directions of single examples' gradients", (it) => {
       const { data, run } = input
       const points = { points: 3, every: 1 }
       const reference = yield* measureNull.run(
-        { data, run, probe, ...points, draws, seed },
+        { data, run, probe, block: "attention", ...points, draws, seed },
         memoryCursor().cursor,
       )
       const energies = numbers(yield* getTable(reference.energies), "energy")

@@ -4,7 +4,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { Matrix, SVD } from "ml-matrix"
 import { makeLayout } from "../../src/model/layout.ts"
-import { attentionGradient, probeCentroids } from "../../src/model/programs.ts"
+import { blockGradient, probeCentroids } from "../../src/model/programs.ts"
 import { norm } from "../../src/numerics/gram.ts"
 import { stream } from "../../src/numerics/random.ts"
 import type { SingleConfig } from "../../src/pipelines/single.ts"
@@ -127,7 +127,7 @@ layer(laboratory())("a tiny run through all stages", (it) => {
         const { all } = yield* loadPairs(run.data)
         const batch = draw(all, stream(tiny.seed, "capture"), tiny.capture.batchSize)
         const engine = yield* TensorEngine
-        const program = yield* engine.compile(attentionGradient(layout, tiny.capture.batchSize))
+        const program = yield* engine.compile(blockGradient(layout, tiny.capture.batchSize))
         assert.lengthOf(gradients, thetas.length)
         for (const [i, theta] of thetas.entries()) {
           const { gradient } = yield* program.run({ theta, ...batch })

@@ -1,6 +1,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { Matrix, SVD } from "ml-matrix"
+import { blocks } from "../../src/model/blocks.ts"
 import { normals, stream } from "../../src/numerics/random.ts"
 import { measurementPoints } from "../../src/numerics/windows.ts"
 import { f32Tensor, getTable, putTensors } from "../../src/services/artifacts.ts"
@@ -9,8 +10,9 @@ import type { CapturedGradients, RowSource } from "../../src/stages/contracts.ts
 import { rollingSvd } from "../../src/stages/rollingSvd.ts"
 import { loadRows } from "../../src/stages/rows.ts"
 import { openTrajectory } from "../../src/stages/trajectory.ts"
-import { assertClose } from "../model/close.ts"
+import { assertClose, assertSameBits } from "../model/close.ts"
 import { noise } from "../model/samples.ts"
+import { slotsOf } from "../model/slots.ts"
 import { memoryCursor, seed, trainTiny, workbench } from "./tinyRun.ts"
 
 const checkpoints = 12
@@ -27,7 +29,11 @@ const trained = Effect.fn("trained")(function* () {
 /** Captured gradients [count, size] as an artifact. */
 const putGradients = Effect.fn("putGradients")(function* (data: Float32Array, count: number, stride: number) {
   const tensor = f32Tensor(data, [count, data.length / count])
-  const gradients: CapturedGradients = { stride, gradients: yield* putTensors({ gradients: tensor }) }
+  const gradients: CapturedGradients = {
+    stride,
+    block: "attention",
+    gradients: yield* putTensors({ gradients: tensor }),
+  }
   return gradients
 })
 
@@ -36,7 +42,7 @@ layer(workbench())("rows", (it) => {
     Effect.gen(function* () {
       const { run, thetas } = yield* trained()
       for (const stride of [1, 2, 5]) {
-        const rows = yield* loadRows({ kind: "update", run, stride })
+        const rows = yield* loadRows({ kind: "update", run, stride, block: "attention" })
         assert.deepInclude(rows, { stride, firstRow: 1, last: Math.floor(checkpoints / stride) })
         for (let r = rows.firstRow; r <= rows.last; r++) {
           const [to, from] = [thetas[r * stride], thetas[(r - 1) * stride]]
@@ -46,6 +52,19 @@ layer(workbench())("rows", (it) => {
             1e-4,
           )
         }
+      }
+    }),
+  )
+
+  it.effect("of a block are its slots of the differences", () =>
+    Effect.gen(function* () {
+      const { run } = yield* trained()
+      const { layout, theta } = yield* openTrajectory(run)
+      const [from, to] = [yield* theta(4), yield* theta(6)]
+      for (const block of blocks) {
+        const rows = yield* loadRows({ kind: "update", run, stride: 2, block })
+        const expected = slotsOf(layout, block).map((slot) => Math.fround(to[slot] - from[slot]))
+        assertSameBits(rows.row(3), Float32Array.from(expected), block)
       }
     }),
   )
@@ -102,7 +121,7 @@ layer(workbench())("a rolling SVD", (it) => {
   it.effect("of rows two checkpoints apart measures at multiples of `every`, W rows from there", () =>
     Effect.gen(function* () {
       const { run, thetas } = yield* trained()
-      const rows: RowSource = { kind: "update", run, stride: 2 }
+      const rows: RowSource = { kind: "update", run, stride: 2, block: "attention" }
       const input = { rows, svd: { ...svd, every: 4 } }
       const { spectrum } = yield* rollingSvd.run(input, memoryCursor().cursor)
       const table = yield* getTable(spectrum)
@@ -128,8 +147,8 @@ layer(workbench())("a rolling SVD", (it) => {
       const { run, size } = yield* trained()
       const check = (rows: RowSource, every: number) =>
         Schema.encodeEffect(rollingSvd.input)({ rows, svd: { ...svd, every } })
-      yield* check({ kind: "update", run, stride: 2 }, 4)
-      const between = yield* Effect.flip(check({ kind: "update", run, stride: 2 }, 3))
+      yield* check({ kind: "update", run, stride: 2, block: "attention" }, 4)
+      const between = yield* Effect.flip(check({ kind: "update", run, stride: 2, block: "attention" }, 3))
       assert.include(String(between), "Expected a multiple of the rows' stride 2, got 3")
       const gradients = yield* putGradients(noise(1, 3 * size), 3, 5)
       const other = { ...gradients, stride: 4 }
@@ -137,6 +156,9 @@ layer(workbench())("a rolling SVD", (it) => {
       yield* check({ ...noisy, full: gradients, step: gradients }, 5)
       const unequal = yield* Effect.flip(check({ ...noisy, full: gradients, step: other }, 5))
       assert.include(String(unequal), "Expected gradients of one stride, got 5, 5 and 4")
+      const ofQueries = { ...gradients, block: "Q" as const }
+      const mixed = yield* Effect.flip(check({ ...noisy, full: gradients, step: ofQueries }, 5))
+      assert.include(String(mixed), "Expected gradients of one block, got attention, attention and Q")
     }),
   )
 })

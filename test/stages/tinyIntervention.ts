@@ -39,6 +39,7 @@ export const everyArm = settings.map(({ id, ...setting }) => ({
 /** What an input has of its own. */
 export interface Change {
   readonly intervention?: Partial<InterventionConfig>
+  readonly block?: Input["block"]
   readonly train?: Partial<TrainConfig>
   readonly operations?: Input["data"]["operations"]
   readonly size?: Pick<typeof tiny, "data" | "model">
@@ -53,6 +54,7 @@ export const inputOf = Effect.fn("inputOf")(function* (change: Change = {}) {
     model,
     train: { ...config, ...change.train },
     intervention: { ...keepSed, ...change.intervention },
+    block: change.block ?? "attention",
     seed,
     natural: null,
   }

@@ -60,9 +60,16 @@ const inputOf = (i: number): Input => ({
       finalTrainAccuracy: 1,
     },
     stride: 8,
+    block: "attention",
   },
-  directions: { rank: 3, spectrum: ref("spectrum", "parquet"), vectors: ref("vectors", "safetensors") },
+  directions: {
+    block: "attention",
+    rank: 3,
+    spectrum: ref("spectrum", "parquet"),
+    vectors: ref("vectors", "safetensors"),
+  },
   null: {
+    block: "attention",
     probe: { probes: 1024, epsilon: 0.005, centroid: "correct-logit", from: "table", task: 0 },
     energies: ref("energies", "parquet"),
   },

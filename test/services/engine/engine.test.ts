@@ -6,7 +6,7 @@ import type { Layout } from "../../../src/model/layout.ts"
 import { type OptimizerConfig, stepScalars } from "../../../src/model/optimizer.ts"
 import { f32, i32, program, scan } from "../../../src/model/Program.ts"
 import {
-  attentionGradient,
+  blockGradient,
   evaluateExamples,
   perturbationEnergies,
   probeCentroids,
@@ -116,12 +116,12 @@ const variants = (): ReadonlyArray<Case> => {
     {
       name: "attention-gradient of all of three tasks",
       tolerance: 1e-5,
-      outputs: run(attentionGradient(layout, n), { theta, ...examples }),
+      outputs: run(blockGradient(layout, n), { theta, ...examples }),
     },
     {
       name: "attention-gradient of the second of three tasks",
       tolerance: 1e-5,
-      outputs: run(attentionGradient(layout, n, 1), { theta, ...examples }),
+      outputs: run(blockGradient(layout, n, 1), { theta, ...examples }),
     },
   ]
 }
@@ -150,7 +150,7 @@ const modelPrograms = (layers: number): ReadonlyArray<Case> => {
     {
       name: "attention-gradient",
       tolerance: 1e-5,
-      outputs: run(attentionGradient(layout, n), { theta, ...examples }),
+      outputs: run(blockGradient(layout, n), { theta, ...examples }),
     },
     {
       name: "centroids",

@@ -2,7 +2,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer } from "effect"
 import { f32, program, scan } from "../../../src/model/Program.ts"
-import { attentionGradient, evaluateExamples } from "../../../src/model/programs.ts"
+import { blockGradient, evaluateExamples } from "../../../src/model/programs.ts"
 import { CodeFingerprint } from "../../../src/services/CodeFingerprint.ts"
 import { OnnxEngine } from "../../../src/services/engine/onnx/OnnxEngine.ts"
 import { TensorEngine } from "../../../src/services/TensorEngine.ts"
@@ -18,7 +18,7 @@ const layout = smallLayout(2)
 const theta = randomTheta(layout, 1)
 const examples = randomExamples(layout, n, 2)
 
-const gradient = run(attentionGradient(layout, n), { theta, ...examples })
+const gradient = run(blockGradient(layout, n), { theta, ...examples })
 const evaluation = runScan(evaluateExamples(layout, n / 2), { carry: {}, xs: examples, constants: { theta } })
 
 /** Fails in the middle of a gradient, with tensors alive on every level. */
