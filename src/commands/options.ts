@@ -11,6 +11,7 @@ import { Progress } from "../services/Progress.ts"
 import { StageRunner } from "../services/StageRunner.ts"
 import { BadInput } from "./BadInput.ts"
 import { requireOpenFiles } from "./openFiles.ts"
+import { isDamaged } from "./retryDamaged.ts"
 
 export const store = Flag.String("store").pipe(
   Flag.withMetavar("DIR"),
@@ -54,6 +55,12 @@ export interface OnFailure {
 
 export const stopsAll = ({ keepGoing, failFast }: OnFailure): boolean => failFast || !keepGoing
 
+/** Whether an error only costs what depends on it. A damaged artifact is computed anew first. */
+export const isTolerableUnless =
+  (options: OnFailure) =>
+  (error: Error): boolean =>
+    !stopsAll(options) && !isDamaged(error)
+
 const cores = availableParallelism()
 const Threads = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1024 }))
 
@@ -64,11 +71,16 @@ export const workers = someWorkers.pipe(
   Flag.withDefault(cores),
 )
 
-/** One pipeline has little to compute side by side: its stages get all cores one after the other. */
-export const fewWorkers = someWorkers.pipe(
-  Flag.withDescription("Stages computed side by side, each on a worker thread (default: 1)"),
-  Flag.withDefault(1),
+/** As many as the pipeline takes by default: {@link workersOf}. */
+export const asManyWorkers = someWorkers.pipe(
+  Flag.withDescription(
+    "Stages computed side by side, each on a worker thread (default: 1 for `single`, whose stages get all cores one after the other, else one per core)",
+  ),
+  Flag.optional,
 )
+
+/** Workers of a pipeline where none are asked for. */
+export const workersOf = (pipeline: string): number => (pipeline === "single" ? 1 : cores)
 
 export const threads = Flag.Int("threads").pipe(
   Flag.withMetavar("N"),
@@ -117,6 +129,18 @@ export const runnerLayer = (options: {
     ),
   )
 }
+
+/** Everything that looking takes: nothing is computed, no lock taken, nothing written. */
+export const lookingLayer = (options: { readonly store: string }) =>
+  StageRunner.peeking.pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        storeLayer(options),
+        Progress.layer(process.stderr),
+        OnnxEngine.layer({ threads: 1 }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
+      ),
+    ),
+  )
 
 /** Fails where there is no store to look at. */
 export const requireStore = Effect.fn("requireStore")(function* (directory: string) {

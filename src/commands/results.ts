@@ -1,10 +1,10 @@
 /** The result of `single`, as data and as text. */
 import { Schema } from "effect"
+import { changedFields } from "../pipelines/fields.ts"
 import { type Scale, SMOKE_NOTE } from "../pipelines/paper.ts"
 import { paper, SingleConfig } from "../pipelines/single.ts"
 import { TrainedRun } from "../stages/contracts.ts"
 import { Coupling } from "../stages/measureCoupling.ts"
-import { changedFields } from "./overrides.ts"
 
 export const SingleResult = Schema.Struct({
   pipeline: Schema.String,
@@ -64,7 +64,8 @@ const couplingTable = (coupling: SingleResult["coupling"], points: "all" | "full
 ]
 
 export const render = ({ evidence, config, run, coupling, pipeline }: SingleResult): string => {
-  const { operation, modulus } = config.data
+  const { data, block } = config
+  const { operation, modulus } = data
   const { window, rank } = config.svd
   const threshold = config.train.stop.accuracy
   return [
@@ -78,6 +79,7 @@ export const render = ({ evidence, config, run, coupling, pipeline }: SingleResu
     "",
     `  Coupling R̄: how much further the top ${rank} directions of ${window} rows move the centroids, squared,`,
     "  than random directions do; mean before and after test accuracy reached the threshold",
+    ...(block === "attention" ? [] : [`  Directions live in ${block}, not in all attention weights`]),
     "",
     ...couplingTable(coupling, "all"),
     "",

@@ -1,19 +1,44 @@
-/** `run <pipeline>`: one pipeline at a scale, with single fields of its configuration changed. */
-import { Effect } from "effect"
-import { Argument, Command } from "effect/cli"
-import { pipelines } from "../pipelines/registry.ts"
-import { BadInput, suggest } from "./BadInput.ts"
-import { commandOf, fewWorkers, json, onFailure, runnerLayer, scale, set, store, threads } from "./options.ts"
+/** `run <pipeline>`: one pipeline or ablation at a scale, with single fields of its configuration changed. */
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { BadInput } from "./BadInput.ts"
+import { declaredAblation } from "./declared.ts"
+import {
+  asManyWorkers,
+  commandOf,
+  json,
+  onFailure,
+  runnerLayer,
+  scale,
+  set,
+  store,
+  threads,
+  workersOf,
+} from "./options.ts"
+import { runAblation } from "./runAblation.ts"
 import { runPipeline } from "./runPipeline.ts"
+
+const out = Flag.String("out").pipe(
+  Flag.withMetavar("DIR"),
+  Flag.withDescription(
+    "Directory for results of ablations (default: artifacts/ablations, or artifacts/smoke-ablations)",
+  ),
+  Flag.optional,
+)
 
 export const run = Command.make(
   "run",
   {
-    pipeline: Argument.String("pipeline").pipe(Argument.withDescription("Name of a pipeline; see `list`")),
+    pipeline: Argument.String("pipeline").pipe(
+      Argument.withDescription(
+        "Name of a pipeline or ablation, see `list`; or an ablation's YAML or JSON file",
+      ),
+    ),
     scale,
     set,
     store,
-    workers: fewWorkers,
+    out,
+    workers: asManyWorkers,
     threads,
     ...onFailure,
     json,
@@ -25,21 +50,28 @@ export const run = Command.make(
         message: "reproduce-all takes no --set and has a command of its own: pnpm pipeline reproduce-all",
       })
     }
-    if (pipeline !== "single") {
-      const names = pipelines.map(({ name }) => name)
-      return yield* new BadInput({ message: `unknown pipeline ${pipeline}${suggest(pipeline, names)}` })
-    }
-    return yield* runPipeline(options).pipe(
-      Effect.provide(runnerLayer({ ...options, command: commandOf(`run ${pipeline}`, options) })),
-    )
+    const services = runnerLayer({
+      ...options,
+      workers: Option.getOrElse(options.workers, () => workersOf(pipeline)),
+      command: commandOf(`run ${pipeline}`, options),
+    })
+    if (pipeline === "single") return yield* Effect.provide(runPipeline(options), services)
+    const planned = yield* declaredAblation(options)
+    const directory = options.scale === "smoke" ? "artifacts/smoke-ablations" : "artifacts/ablations"
+    const results = Option.getOrElse(options.out, () => directory)
+    return yield* Effect.provide(runAblation(planned, { ...options, out: results }), services)
   }),
 ).pipe(
-  Command.withDescription("Run a pipeline; what is stored is not computed again, what was stopped goes on"),
+  Command.withDescription(
+    "Run a pipeline or an ablation; what is stored is not computed again, what was stopped goes on",
+  ),
   Command.withExamples([
     {
       command: "pnpm pipeline run single --set data.operation=sub --set seed=137",
       description: "Another run",
     },
+    { command: "pnpm pipeline run heads --workers 2", description: "An ablation that ships" },
+    { command: "pnpm pipeline run my-ablation.yaml", description: "One of your own" },
     { command: "pnpm pipeline run single --scale smoke", description: "Check that everything works" },
   ]),
 )

@@ -33,7 +33,7 @@ export interface Claim {
   ) => Judgement
 }
 
-const Estimate = Schema.Struct({
+export const Estimate = Schema.Struct({
   /**
    * Mean over the seeds that have a value: geometric for ratios, arithmetic else; null where none has. A speed-up
    * is 0 where some seed's arm never grokked.

@@ -3,23 +3,13 @@ import type { Operation } from "../numerics/modular.ts"
 import type { Outcome } from "../stages/contracts.ts"
 import { type Claim, type Quantity, SPEEDUP, STEPS } from "./Claim.ts"
 import { all, map, ratio, zip } from "./derive.ts"
+import { type GrokStep, grokStep, grokSteps, speedup } from "./grokStep.ts"
 import type { Node } from "./Node.ts"
 import type { Paper } from "./paper.ts"
 import { code, quantity, text } from "./quantities.ts"
 import { judgeMagnitude, judgeSpeedup, type Measured, speedClass } from "./verdicts.ts"
 
-type GrokStep = "firstHalf" | "firstThreshold" | "stopStep"
 type Version = "gradient" | "update"
-
-export const grokSteps: Record<GrokStep, string> = {
-  firstHalf: "first test accuracy ≥ 0.5",
-  firstThreshold: "first test accuracy ≥ 0.98",
-  stopStep: "the stop rule",
-}
-
-/** The grok step under a definition. */
-export const grokStep = (run: Node<Outcome>, by: GrokStep): Node<number | null> =>
-  map(run, (outcome) => outcome[by])
 
 /** When runs grokked, beside what was measured in them. */
 export const grokQuantity = (
@@ -37,10 +27,6 @@ const armOf = (paper: Paper, operation: Operation, seed: number, id: string, ver
   paper.interventions
     .find((one) => one.operation === operation && one.seed === seed)
     ?.arms.find((arm) => arm.id === id && arm.version === version)
-
-/** 0 where the arm never got there; null where the control did not. */
-const speedup = (control: number | null, arm: number | null): number | null =>
-  control === null ? null : arm === null ? 0 : control / arm
 
 /** Steps of the paired control ÷ steps of the arm, for each seed. */
 export const speedups = (

@@ -46,13 +46,15 @@ export interface PaperConfig {
   }
 }
 
-const PAPERS_SEEDS = [42, 137, 2024]
+export const PAPERS_SEEDS = [42, 137, 2024] as const
 
 /** The seeds of the paper, then 1, 2, … */
 export const seedsOf = (count: number): ReadonlyArray<number> =>
   [
     ...PAPERS_SEEDS,
-    ...Array.from({ length: count }, (_, i) => i + 1).filter((seed) => !PAPERS_SEEDS.includes(seed)),
+    ...Array.from({ length: count }, (_, i) => i + 1).filter(
+      (seed) => !PAPERS_SEEDS.some((papers) => papers === seed),
+    ),
   ].slice(0, count)
 
 export const paperScale: PaperConfig = {

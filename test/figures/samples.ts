@@ -1,4 +1,6 @@
 /** Made-up data with the shapes of the paper's results, the same at every call. */
+
+import { comparisonDots } from "../../src/figures/comparisonDots.ts"
 import type { CouplingCurve } from "../../src/figures/coupling.ts"
 import { type AccuracyCurve, couplingOverTraining } from "../../src/figures/couplingOverTraining.ts"
 import { fourierHeatMap } from "../../src/figures/fourierHeatMap.ts"
@@ -334,5 +336,19 @@ export const samples: Readonly<Record<string, () => string>> = {
         published: [27, 92, 431][i] ?? null,
       })),
       caption: "512 centred per-example gradients; 95 % interval of Student's t.",
+    }),
+  comparisonDots: () =>
+    comparisonDots({
+      title: "heads: Attention heads, at the same width",
+      label: "gradient-peak, log axis",
+      scale: "log",
+      cells: [1, 2, 4, 8].map((heads, i) => ({
+        name: `heads=${heads}`,
+        isBase: heads === 4,
+        value: heads === 8 ? null : interval(100 + 20 * heads, 0.2, i),
+        beside: heads === 1 ? {} : { "random subspace": interval(9 + heads, 0.1, i) },
+      })),
+      everywhere: { frozen: interval(20, 0.05, 5) },
+      caption: "95 % bootstrap over seeds.",
     }),
 }
