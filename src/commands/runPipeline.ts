@@ -1,6 +1,7 @@
 /** Runs `single` through the store and prints its result; shared by `run` and `reproduce-all`. */
 import { Console, Effect, Schema } from "effect"
 import { evaluateAll } from "../pipelines/Node.ts"
+import { expectations } from "../pipelines/outlook.ts"
 import type { Scale } from "../pipelines/paper.ts"
 import { configOf } from "../pipelines/registry.ts"
 import { SingleConfig, single, targets } from "../pipelines/single.ts"
@@ -19,7 +20,7 @@ export interface RunOptions extends OnFailure {
 const evaluateSingle = Effect.fn("evaluateSingle")(function* (config: SingleConfig, failFast: boolean) {
   const nodes = single(config)
   const { run, couplings } = nodes
-  const resolve = yield* evaluateAll(targets(nodes), { failFast })
+  const resolve = yield* evaluateAll(targets(nodes), { failFast, expect: yield* expectations })
   return {
     run: yield* resolve(run),
     coupling: yield* Effect.forEach(couplings, ({ kind, direction, coupling }) =>

@@ -4,6 +4,7 @@
  * A node's input is the stage's input in which any part may be another node; the part is then that node's output.
  */
 import { Cause, Deferred, Effect, Exit, Predicate, Result, Schema } from "effect"
+import { below } from "../services/differences.ts"
 import { Turn } from "../services/executor/turns.ts"
 import { Progress } from "../services/Progress.ts"
 import type { Stage, StageServices } from "../services/Stage.ts"
@@ -21,17 +22,21 @@ export class Node<out Output> {
   readonly stage: string
   readonly upstream: ReadonlyArray<Node<unknown>>
   readonly run: (resolve: Resolve) => Effect.Effect<Output, Error, StageServices | StageRunner>
+  /** What its stage runs on, with nodes where their outputs go; undefined where it runs none. For looking only. */
+  readonly input: unknown
 
   constructor(
     label: string,
     stage: string,
     upstream: ReadonlyArray<Node<unknown>>,
     run: (resolve: Resolve) => Effect.Effect<Output, Error, StageServices | StageRunner>,
+    input: unknown = undefined,
   ) {
     this.label = label
     this.stage = stage
     this.upstream = upstream
     this.run = run
+    this.input = input
   }
 }
 
@@ -42,10 +47,26 @@ export type Wired<Input> =
       ? Input
       : { readonly [Field in keyof Input]: Wired<Input[Field]> })
 
-const nodesIn = (value: unknown): ReadonlyArray<Node<unknown>> => {
-  if (value instanceof Node) return [value]
-  if (Array.isArray(value)) return value.flatMap(nodesIn)
-  return Predicate.isObject(value) ? Object.values(value).flatMap(nodesIn) : []
+/** A part of an input that is a node's output. */
+export interface Part {
+  /** Dotted, such as `rows.run`. */
+  readonly path: string
+  readonly node: Node<unknown>
+}
+
+/** The parts of an input that are outputs of nodes. */
+export const partsOf = (value: unknown, path = ""): ReadonlyArray<Part> => {
+  if (value instanceof Node) return [{ path, node: value }]
+  const fields = Array.isArray(value) || Predicate.isObject(value) ? Object.entries(value) : []
+  return fields.flatMap(([field, part]) => partsOf(part, below(path, field)))
+}
+
+/** An input with each node in it replaced. */
+export const filled = (value: unknown, fill: (node: Node<unknown>) => unknown): unknown => {
+  if (value instanceof Node) return fill(value)
+  if (Array.isArray(value)) return value.map((part) => filled(part, fill))
+  if (!Predicate.isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, filled(part, fill)]))
 }
 
 const sideBySide = { concurrency: "unbounded" } as const
@@ -72,14 +93,14 @@ export const node = <Input, Output, E extends Error, R extends StageServices>(
   qualifier = "",
 ): Node<Output> => {
   const label = `${stage.name} ${qualifier}`.trim()
-  return new Node(label, stage.name, nodesIn(input), (resolve) =>
-    Effect.gen(function* () {
-      const runner = yield* StageRunner
-      const resolved = yield* resolveAll(input, resolve)
-      const decoded = yield* Schema.decodeUnknownEffect(Schema.toType(stage.input))(resolved)
-      return (yield* runner.run(stage, decoded, label)).output
-    }),
-  )
+  const upstream = partsOf(input).map(({ node }) => node)
+  const run = Effect.fnUntraced(function* (resolve: Resolve) {
+    const runner = yield* StageRunner
+    const resolved = yield* resolveAll(input, resolve)
+    const decoded = yield* Schema.decodeUnknownEffect(Schema.toType(stage.input))(resolved)
+    return (yield* runner.run(stage, decoded, label)).output
+  })
+  return new Node(label, stage.name, upstream, run, input)
 }
 
 /** The nodes that `targets` depend on and themselves, upstream first, each once. */
@@ -123,6 +144,9 @@ export const evaluator = (planned: ReadonlyArray<Node<unknown>> = []): Resolve =
   return resolve
 }
 
+/** Seconds by label, for progress to estimate from. */
+type Expected = Effect.Effect<ReadonlyMap<string, number>>
+
 /**
  * Computes `targets` and what they depend on side by side, the first ones first in line, and returns the function
  * that has their outputs at hand. The first failure is the result. Before that everything else is computed that does not
@@ -130,11 +154,21 @@ export const evaluator = (planned: ReadonlyArray<Node<unknown>> = []): Resolve =
  */
 export const evaluateAll = Effect.fn("evaluateAll")(function* (
   targets: ReadonlyArray<Node<unknown>>,
-  { failFast = false }: { readonly failFast?: boolean } = {},
+  {
+    failFast = false,
+    expect,
+  }: {
+    readonly failFast?: boolean
+    /** Seconds that nodes are expected to take, by label; asked for only if something is computed. */
+    readonly expect?: ((nodes: ReadonlyArray<Node<unknown>>) => Expected) | undefined
+  } = {},
 ) {
   const progress = yield* Progress
   const planned = closure(targets)
-  yield* progress.plan(planned.map(({ label }) => label))
+  yield* progress.plan(
+    planned.map(({ label }) => label),
+    expect?.(planned),
+  )
   const resolve = evaluator(planned)
   const outcomes = yield* Effect.forEach(
     planned,

@@ -14,7 +14,7 @@ import { upstreamOf } from "./Claim.ts"
 import { claims } from "./claims.ts"
 import { isStage } from "./derive.ts"
 import { closure, type Node } from "./Node.ts"
-import { paper, paperScale, type Scale } from "./paper.ts"
+import { type PaperConfig, paper, paperScale, type Scale } from "./paper.ts"
 import { type SingleConfig, single, paper as singlePaper, smoke, targets } from "./single.ts"
 
 /** The configuration of `single` at a scale, before `--set`. */
@@ -27,6 +27,13 @@ export interface Pipeline {
   readonly nodes: () => ReadonlyArray<Node<unknown>>
 }
 
+/** The stages of the whole paper, those of the first claims first. */
+export const paperNodes = (config: PaperConfig): ReadonlyArray<Node<unknown>> => {
+  const whole = paper(config)
+  const features = whole.features.map(({ features }) => features)
+  return [...new Set([...claims(whole).flatMap(upstreamOf), ...features])].filter(isStage)
+}
+
 export const pipelines: ReadonlyArray<Pipeline> = [
   {
     name: "single",
@@ -36,11 +43,7 @@ export const pipelines: ReadonlyArray<Pipeline> = [
   {
     name: "reproduce-all",
     description: "the whole paper: every claim with its verdict, by a command of its own",
-    nodes: () => {
-      const whole = paper(paperScale)
-      const features = whole.features.map(({ features }) => features)
-      return [...new Set([...claims(whole).flatMap(upstreamOf), ...features])].filter(isStage)
-    },
+    nodes: () => paperNodes(paperScale),
   },
 ]
 

@@ -135,6 +135,8 @@ export class ArtifactStore extends Context.Service<
     readonly cursorNames: Effect.Effect<ReadonlyArray<StoreName>, StoreFailure>
     /** The entries of a cursor, in order, up to a damaged one; that is moved to quarantine. */
     readonly cursor: (stage: string, key: string) => Effect.Effect<ReadonlyArray<unknown>, StoreFailure>
+    /** How many entries a cursor has, by their names alone. */
+    readonly countEntries: (stage: string, key: string) => Effect.Effect<number, StoreFailure>
     /** Reads every entry of a cursor, and fails at the first damaged one. */
     readonly checkCursor: (stage: string, key: string) => Effect.Effect<void, StoreError>
     /** Writes entry `position` of a cursor. */
@@ -349,6 +351,7 @@ export class ArtifactStore extends Context.Service<
             }
             return entries
           }),
+          countEntries: (stage, key) => Effect.map(list(cursorPath(stage, key)), ({ length }) => length),
           checkCursor: (stage, key) =>
             Effect.flatMap(list(cursorPath(stage, key)), (files) =>
               Effect.forEach(files, (file) => readEntry(stage, key, file), { discard: true }),

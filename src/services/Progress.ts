@@ -4,7 +4,7 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { duration } from "./progress/duration.ts"
-import { summarise } from "./progress/Tally.ts"
+import { ofKinds, summarise, type Taken } from "./progress/Tally.ts"
 
 /** How far a stage is. `note` is short free text, such as the current loss. */
 export interface Step {
@@ -44,8 +44,14 @@ export class Progress extends Context.Service<
     /** Reports how far the effect that `running` shows is; called within it. */
     readonly step: (step: Step) => Effect.Effect<void>
     readonly cached: (label: string) => Effect.Effect<void>
-    /** Says what is going to run or to be found cached, by label, and counts from zero. */
-    readonly plan: (labels: ReadonlyArray<string>) => Effect.Effect<void>
+    /**
+     * Says what is going to run or to be found cached, by label, and counts from zero. `expected` are the seconds that
+     * each takes, as far as known; asked for once, beside the first stage that runs.
+     */
+    readonly plan: (
+      labels: ReadonlyArray<string>,
+      expected?: Effect.Effect<ReadonlyMap<string, number>>,
+    ) => Effect.Effect<void>
     /** A line that stays, such as a result as soon as it is there. */
     readonly say: (line: string) => Effect.Effect<void>
   }
@@ -105,10 +111,12 @@ export const describe = (running: Omit<Running, "printed">, now: number): string
 
 /** What was planned, and what became of it. Without a plan nothing is counted. */
 const makeCounts = (labels: ReadonlyArray<string>, since: number) => {
+  /** By label. */
   const waiting = new Map<string, number>()
-  for (const label of labels) waiting.set(kindOf(label), (waiting.get(kindOf(label)) ?? 0) + 1)
-  const taken = new Map<string, { readonly count: number; readonly seconds: number }>()
-  return { planned: labels.length, since, done: 0, cached: 0, lanes: 0, waiting, taken }
+  for (const label of labels) waiting.set(label, (waiting.get(label) ?? 0) + 1)
+  const taken = new Map<string, Taken>()
+  const expected: ReadonlyMap<string, number> = new Map()
+  return { planned: labels.length, since, done: 0, cached: 0, lanes: 0, waiting, taken, expected }
 }
 
 const makeProgress = (output: Output) =>
@@ -120,12 +128,13 @@ const makeProgress = (output: Output) =>
     let drawn = 0
     let summarised = 0
     let introduced = false
+    /** Expected seconds that nobody has asked for yet. */
+    let unasked: Effect.Effect<ReadonlyMap<string, number>> | undefined
 
     const isPlanned = () => counts.planned > 0
     const isCrowded = () => counts.planned > MANY
     const leaveQueue = (label: string) => {
-      const kind = kindOf(label)
-      counts.waiting.set(kind, Math.max(0, (counts.waiting.get(kind) ?? 0) - 1))
+      counts.waiting.set(label, Math.max(0, (counts.waiting.get(label) ?? 0) - 1))
     }
     const finish = (label: string, seconds: number) => {
       const before = counts.taken.get(kindOf(label)) ?? { count: 0, seconds: 0 }
@@ -135,6 +144,7 @@ const makeProgress = (output: Output) =>
     const summary = (now: number) =>
       summarise({
         ...counts,
+        ...ofKinds(counts.waiting, counts.expected, kindOf),
         running: [...active].map((running) => ({
           kind: kindOf(running.label),
           elapsed: (now - running.started) / 1000,
@@ -175,6 +185,21 @@ const makeProgress = (output: Output) =>
       if (!live && isCrowded() && counts.done + counts.cached === counts.planned) printSummary(now)
     }
 
+    const scope = yield* Effect.scope
+    const foresee = Effect.suspend(() => {
+      const [asked, planned] = [unasked, counts]
+      unasked = undefined
+      if (asked === undefined) return Effect.void
+      return asked.pipe(
+        Effect.tap((expected) =>
+          Effect.sync(() => {
+            planned.expected = expected
+          }),
+        ),
+        Effect.forkIn(scope),
+      )
+    })
+
     if (live) yield* Effect.addFinalizer(() => Effect.sync(clear))
     yield* Clock.currentTimeMillis.pipe(
       Effect.map(show),
@@ -184,9 +209,10 @@ const makeProgress = (output: Output) =>
     )
 
     return Progress.of({
-      plan: Effect.fnUntraced(function* (labels) {
+      plan: Effect.fnUntraced(function* (labels, expected) {
         const now = yield* Clock.currentTimeMillis
         counts = makeCounts(labels, now)
+        unasked = expected
         summarised = now
         if (live) draw(now)
       }),
@@ -195,6 +221,7 @@ const makeProgress = (output: Output) =>
         const started = yield* Clock.currentTimeMillis
         if (!introduced) say("Ctrl-C stops; the same command goes on where it was", started)
         introduced = true
+        yield* foresee
         const running: Running = {
           label,
           started,

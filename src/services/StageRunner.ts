@@ -53,6 +53,8 @@ export class NotStored extends Schema.TaggedError<NotStored>()("NotStored", {
   key: Schema.String,
   /** What the key digests. */
   preimage: Schema.Unknown,
+  /** Names the cursor that it would be computed on. */
+  cursor: Schema.String,
 }) {
   override get message() {
     return `${this.label} is not in the store; run the pipeline first`
@@ -262,13 +264,15 @@ export class StageRunner extends Context.Service<
         input: Input,
         label: string = stage.name,
       ): Effect.fn.Return<StageResult<Output>, RunnerError> {
-        const { key, preimage } = yield* Effect.provideContext(identify(stage, input), services)
+        const { key, preimage, cursorKey } = yield* Effect.provideContext(identify(stage, input), services)
         const found = yield* Effect.provideContext(
           lookup(stage, key, ({ message }) => progress.say(`warning: ${message}`)),
           services,
         )
         const named = { label, stage: stage.name, key }
-        if (Option.isNone(found)) return yield* new NotStored({ ...named, preimage })
+        if (Option.isNone(found)) {
+          return yield* new NotStored({ ...named, preimage, cursor: cursorKey })
+        }
         const { output, ...rest } = found.value
         ran.set(key, { ...named, cached: true, code: preimage.code, ...rest })
         return { output, key, cached: true }

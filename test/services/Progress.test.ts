@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { describe as describeRunning, Progress, type Step } from "../../src/services/Progress.ts"
 import { roughDuration } from "../../src/services/progress/duration.ts"
-import { secondsLeft, summarise, type Tally } from "../../src/services/progress/Tally.ts"
+import { ofKinds, secondsLeft, summarise, type Tally } from "../../src/services/progress/Tally.ts"
 
 const at = (done: number): Step => ({ done, total: 8000, unit: "step", note: "loss 1.0e-2" })
 
@@ -93,6 +93,7 @@ const tally = (overrides: Partial<Tally> = {}): Tally => ({
   done: 0,
   cached: 0,
   waiting: new Map(),
+  expected: new Map(),
   taken: new Map(),
   running: [],
   lanes: 1,
@@ -113,6 +114,56 @@ describe("the estimate of the time left", () => {
     ])
     assert.strictEqual(secondsLeft(tally({ taken, waiting })), 3 * 100 + 6 * 10)
     assert.strictEqual(secondsLeft(tally({ taken, waiting, lanes: 2 })), 180)
+  })
+
+  it("takes what history says of a kind that this run has not seen, from the start", () => {
+    const waiting = new Map([["intervene", 4]])
+    const expected = new Map([["intervene", 1000]])
+    assert.strictEqual(secondsLeft(tally({ taken, waiting, expected })), 4000)
+    assert.strictEqual(secondsLeft(tally({ waiting, expected, elapsed: 1 })), 4000)
+  })
+
+  it("lets this run's own figures outweigh history as they come", () => {
+    const left = (count: number) =>
+      secondsLeft(
+        tally({
+          taken: new Map([["train", { count, seconds: count * 200 }]]),
+          waiting: new Map([["train", 1]]),
+          expected: new Map([["train", 100]]),
+        }),
+      )
+    assert.strictEqual(left(2), 150)
+    assert.isAbove(left(18) ?? 0, 189)
+  })
+
+  it("counts what waits, and what history says of it, by kind", () => {
+    const waiting = new Map([
+      ["train add/42", 1],
+      ["train multitask/42", 3],
+      ["intervene add/42 frozen gradient", 0],
+      ["rolling-svd", 2],
+    ])
+    const expected = new Map([
+      ["train add/42", 100],
+      ["train multitask/42", 500],
+      ["intervene add/42 frozen gradient", 60],
+    ])
+    const gathered = ofKinds(waiting, expected, (label) => label.split(" ")[0])
+    assert.deepStrictEqual(
+      [...gathered.waiting],
+      [
+        ["train", 4],
+        ["intervene", 0],
+        ["rolling-svd", 2],
+      ],
+    )
+    assert.deepStrictEqual(
+      [...gathered.expected],
+      [
+        ["train", 400],
+        ["intervene", 60],
+      ],
+    )
   })
 
   it("takes the mean of all stages for a kind that is not known yet", () => {
@@ -214,6 +265,29 @@ describe("a plan", () => {
       assert.deepStrictEqual(screenOf(written), ["done 0, cached 21, running 0, waiting 0 of 21  0 s"])
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect(
+    "asks for what stages are expected to take when the first runs, once, and estimates from that",
+    () => {
+      const { written, layer } = recorder(false)
+      let asked = 0
+      const expected = Effect.sync(() => {
+        asked += 1
+        return new Map(labels(30).map((label) => [label, 60]))
+      })
+      return Effect.gen(function* () {
+        const progress = yield* Progress
+        yield* progress.plan(labels(30), expected)
+        yield* progress.cached("train 0")
+        yield* Effect.yieldNow
+        assert.strictEqual(asked, 0)
+        yield* progress.running("train 1", TestClock.adjust("30 seconds"))
+        yield* progress.running("train 2", Effect.void)
+        assert.strictEqual(asked, 1)
+        assert.include(written.join(""), "running 1, waiting 28 of 30  30 s  ≈ 29 min left")
+      }).pipe(Effect.provide(layer))
+    },
+  )
 
   it.effect("made anew counts from zero", () => {
     const { written, layer } = recorder(true)

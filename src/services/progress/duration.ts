@@ -17,3 +17,7 @@ export const roughDuration = (seconds: number): string =>
     : seconds < 3570
       ? `${Math.round(seconds / 60)} min`
       : duration(60 * Math.round(seconds / 60))
+
+/** The same with a tenth below ten seconds: `0.4 s`, `12 s`, `3 min`. */
+export const briefDuration = (seconds: number): string =>
+  seconds < 9.95 ? `${seconds.toFixed(1)} s` : roughDuration(seconds)

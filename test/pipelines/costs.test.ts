@@ -1,0 +1,47 @@
+import { assert, describe, it } from "@effect/vitest"
+import { laws } from "../../src/pipelines/costs.ts"
+import { stages } from "../../src/pipelines/registry.ts"
+import { paper } from "../../src/pipelines/single.ts"
+
+const { train, model } = paper
+const data = { operations: ["add"], modulus: 97, pairCount: 9409 }
+const input = { data, model, train, seed: 42 }
+const grokked = { checkpoints: 121, stopStep: 3000, model: { ...model, modulus: 97, tasks: 1 } }
+
+describe("the laws of cost", () => {
+  it("are those of stages that exist", () => {
+    assert.includeMembers(
+      stages.map(({ name }) => name),
+      Object.keys(laws),
+    )
+  })
+
+  it("expect a training to end where its neighbour did, at the latest at its last step", () => {
+    const law = laws.train
+    const longer = { ...input, train: { ...train, maxSteps: 16_000 } }
+    const shorter = { ...input, train: { ...train, maxSteps: 1000 } }
+    assert.strictEqual(Object(law.likely?.(longer, grokked)).checkpoints, 121)
+    assert.strictEqual(Object(law.likely?.(shorter, grokked)).checkpoints, 41)
+    assert.strictEqual(Object(law.costliest?.(input, grokked)).checkpoints, 321)
+    assert.strictEqual(Object(law.likely?.(longer, { ...grokked, stopStep: null })).checkpoints, 641)
+  })
+
+  it("let a training cost what its steps do, and only those that are left", () => {
+    const law = laws.train
+    const work = law.work?.(input, grokked)
+    assert.strictEqual(work?.count, 3000)
+    assert.deepStrictEqual(law.work?.(input, { ...grokked, stopStep: 6000 }), { ...work, count: 6000 })
+    const larger = { ...input, train: { ...train, batchSize: 1024 } }
+    assert.isAbove(law.work?.(larger, grokked)?.size ?? 0, 1.5 * (work?.size ?? 1))
+    assert.strictEqual(law.left?.(input, grokked, 61), 0.5)
+    assert.strictEqual(law.left?.(input, grokked, 200), 0)
+  })
+
+  it("say nothing of inputs that they cannot read", () => {
+    for (const { work, size, left } of Object.values(laws)) {
+      assert.isUndefined(work?.({}, {}))
+      assert.isUndefined(size?.({}, {}))
+      if (left !== undefined) assert.isAtMost(left({}, {}, 3), 1)
+    }
+  })
+})

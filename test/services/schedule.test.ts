@@ -1,0 +1,44 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { makespan } from "../../src/services/schedule.ts"
+
+const job = (seconds: number, ...after: ReadonlyArray<number>) => ({ seconds, after })
+
+describe("jobs, a few at a time", () => {
+  it("take their sum with one worker, and what the longest chain takes with many", () => {
+    const jobs = [job(1), job(10, 0), job(2, 0), job(3, 2), job(4, 1, 3)]
+    assert.strictEqual(makespan(jobs, { workers: 1 }), 20)
+    assert.strictEqual(makespan(jobs, { workers: 8 }), 15)
+  })
+
+  it("wait for the first of the list, not for the shortest", () => {
+    assert.strictEqual(makespan([job(5), job(5), job(9)], { workers: 2 }), 14)
+  })
+
+  it("let each worker start once, when it is first needed", () => {
+    const jobs = [job(1), job(1), job(1), job(1)]
+    assert.strictEqual(makespan(jobs, { workers: 1, starting: 2 }), 6)
+    assert.strictEqual(makespan(jobs, { workers: 2, starting: 2 }), 4)
+    assert.strictEqual(makespan([], { workers: 2, starting: 2 }), 0)
+  })
+
+  it("take no less than their sum over the workers, no less than any of them, and no more than their sum", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(100), fc.array(fc.nat(20), { maxLength: 3 })), {
+          minLength: 1,
+          maxLength: 20,
+        }),
+        fc.integer({ min: 1, max: 5 }),
+        (drawn, workers) => {
+          const jobs = drawn.map(([seconds, after], place) => job(seconds, ...after.filter((i) => i < place)))
+          const sum = jobs.reduce((total, { seconds }) => total + seconds, 0)
+          const took = makespan(jobs, { workers })
+          assert.isAtMost(took, sum)
+          assert.isAtLeast(took, sum / workers)
+          for (const { seconds } of jobs) assert.isAtLeast(took, seconds)
+        },
+      ),
+    )
+  })
+})
