@@ -5,6 +5,7 @@ import { type Claim, ClaimRow, correct, evaluateClaim, untestedRow, upstreamOf }
 import { claims } from "../pipelines/claims.ts"
 import { isStage } from "../pipelines/derive.ts"
 import { evaluator, type Node, type Resolve } from "../pipelines/Node.ts"
+import { expectations } from "../pipelines/outlook.ts"
 import {
   type PaperConfig,
   paper,
@@ -26,18 +27,18 @@ import { BadInput } from "./BadInput.ts"
 import { oneLine } from "./oneLine.ts"
 import {
   commandOf,
+  isTolerableUnless,
   json,
   type OnFailure,
   onFailure,
   requireWritable,
   runnerLayer,
   scale,
-  stopsAll,
   store,
   threads,
   workers,
 } from "./options.ts"
-import { isDamaged, retryDamaged } from "./retryDamaged.ts"
+import { retryDamaged } from "./retryDamaged.ts"
 
 const seeds = Flag.Int("seeds").pipe(
   Flag.withMetavar("N"),
@@ -75,12 +76,6 @@ class ClaimsFailed extends Schema.TaggedError<ClaimsFailed>()("ClaimsFailed", {
   }
 }
 
-/** Whether an error only costs what depends on it. A damaged artifact is computed anew first. */
-const canGoWithout =
-  (options: OnFailure) =>
-  (error: Error): boolean =>
-    !stopsAll(options) && !isDamaged(error)
-
 /** A claim's row; one whose stages fail is not tested, and says why. */
 const rowOf = Effect.fnUntraced(function* (
   claim: Claim,
@@ -115,8 +110,12 @@ type Plan = ReturnType<typeof planOf>
 
 const evaluate = Effect.fnUntraced(function* ({ nodes, list, features, planned }: Plan, options: OnFailure) {
   const progress = yield* Progress
-  const isTolerable = canGoWithout(options)
-  yield* progress.plan(planned.map(({ label }) => label))
+  const isTolerable = isTolerableUnless(options)
+  const expect = yield* expectations
+  yield* progress.plan(
+    planned.map(({ label }) => label),
+    expect(planned),
+  )
   // What the first claims need goes first, so rows appear early; all are asked for at once, so no worker is idle.
   const resolve = evaluator(planned)
   yield* progress.say(claimsHeader)
@@ -198,7 +197,7 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
 
   const { rows, tables } = yield* retryDamaged(evaluate(plan, options))
   const corrected = correct(rows.map(({ row }) => row))
-  yield* writeReport({ directory, evidence, tables, claims: corrected, code })
+  yield* writeReport({ directory, evidence, config, tables, claims: corrected, code })
   yield* print(corrected)
   const failed = rows.filter(({ failed }) => failed).map(({ row }) => row.id)
   if (failed.length > 0) return yield* new ClaimsFailed({ claims: failed })

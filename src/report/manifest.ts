@@ -3,6 +3,7 @@ import { cpus, totalmem } from "node:os"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { ArtifactStore } from "../services/ArtifactStore.ts"
+import { Grade } from "../services/Grade.ts"
 import { type Ran, StageRunner } from "../services/StageRunner.ts"
 import { sha256 } from "../services/store/canonical.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
@@ -42,8 +43,16 @@ export const Manifest = Schema.Struct({
       machine: Schema.String,
       /** Why an output of other code was accepted. */
       accepted: Schema.optionalKey(Schema.String),
+      /** Fingerprint of the code that computed it. */
+      code: Schema.optionalKey(Schema.String),
+      /** Digests of the artifacts that its output names. */
+      artifacts: Schema.optionalKey(Schema.Array(Schema.String)),
+      /** How well the output is determined, where it was computed again. */
+      determinism: Schema.optionalKey(Grade),
     }),
   ),
+  /** The configuration that was run, every field resolved. */
+  config: Schema.optionalKey(Schema.Unknown),
   /** Fingerprint of the code of claims and report. */
   code: Schema.optionalKey(Schema.String),
   /** Digest of all that words and figures were rendered from: code, tables, claims. */
@@ -84,13 +93,16 @@ const isSameRun = (a: Manifest["stages"], b: Manifest["stages"]): boolean => {
 const stagesOf = (history: ReadonlyArray<Ran>): Manifest["stages"] =>
   history
     .toSorted((a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : 0))
-    .map(({ label, key, provenance }) => ({
+    .map(({ label, key, code, artifacts, provenance }) => ({
       label,
       key,
       seconds: round(provenance.seconds, 2),
       committedAt: provenance.committedAt,
       machine: provenance.machine,
       ...(provenance.accepted === undefined ? {} : { accepted: provenance.accepted.because }),
+      code,
+      artifacts,
+      ...(provenance.determinism === undefined ? {} : { determinism: provenance.determinism.grade }),
     }))
 
 /** The manifest that a directory holds. */
@@ -122,6 +134,7 @@ export const isUpToDate = Effect.fn("isUpToDate")(function* (
 
 interface Written {
   readonly evidence: string
+  readonly config?: unknown
   readonly code: string
   readonly files: Readonly<Record<string, string>>
   readonly renderedFrom: string
@@ -131,6 +144,7 @@ interface Written {
 
 export const manifestOf = Effect.fn("manifestOf")(function* ({
   evidence,
+  config,
   code,
   files,
   renderedFrom,
@@ -177,6 +191,7 @@ export const manifestOf = Effect.fn("manifestOf")(function* ({
     storeMiB: Math.round((yield* sizeOf(root)) / 2 ** 20),
     seconds: Object.fromEntries([...byKind].sort().map(([stage, seconds]) => [stage, round(seconds, 1)])),
     stages,
+    ...(config === undefined ? {} : { config }),
     code,
     renderedFrom,
     files,

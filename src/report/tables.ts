@@ -162,7 +162,7 @@ export type Tables = { readonly [Name in TableName]: ReadonlyArray<(typeof schem
 export const tableNames = Object.keys(schemas) as ReadonlyArray<TableName>
 
 /** Rows as a table, its columns in the order of the Schema. */
-export const toTable = <Name extends TableName>(name: Name, rows: Tables[Name]) => {
+export const toTable = <Name extends TableName>(name: Name, rows: ReadonlyArray<Tables[Name][number]>) => {
   const columns: ReadonlyArray<string> = Object.keys(schemas[name].fields)
   const records: ReadonlyArray<Readonly<Record<string, unknown>>> = rows
   return table(Object.fromEntries(columns.map((column) => [column, records.map((row) => row[column])])))
@@ -171,8 +171,10 @@ export const toTable = <Name extends TableName>(name: Name, rows: Tables[Name]) 
 export const toParquet = <Name extends TableName>(name: Name, rows: Tables[Name]): Uint8Array =>
   encodeTable(toTable(name, rows))
 
-export const toCsv = <Name extends TableName>(name: Name, rows: Tables[Name]): string =>
-  toTable(name, rows).toCSV()
+export const toCsv = <Name extends TableName>(
+  name: Name,
+  rows: ReadonlyArray<Tables[Name][number]>,
+): string => toTable(name, rows).toCSV()
 
 /** The rows of a table's Parquet file. */
 export const fromParquet = Effect.fn("fromParquet")(function* <Name extends TableName>(

@@ -18,6 +18,8 @@ export interface Report {
   readonly directory: string
   /** What the numbers are worth. */
   readonly evidence: string
+  /** The configuration that was run, every field resolved. */
+  readonly config?: unknown
   readonly tables: Tables
   readonly claims: ReadonlyArray<ClaimRow>
   /** Fingerprint of the code of claims and report. */
@@ -42,7 +44,7 @@ const isRendered = (name: string): boolean => name.startsWith("figures/") || nam
 
 /** Files that hold what they should already are left as they are; what a former run wrote and this one does not is removed. */
 export const writeReport = Effect.fn("writeReport")(function* (report: Report) {
-  const { directory, evidence, tables, claims, code } = report
+  const { directory, evidence, config, tables, claims, code } = report
   const fs = yield* FileSystem.FileSystem
   const { join } = yield* Path.Path
   const before = yield* Effect.option(readManifest(directory))
@@ -105,7 +107,7 @@ export const writeReport = Effect.fn("writeReport")(function* (report: Report) {
       if (!Object.hasOwn(files, `${part}/${name}`)) yield* fs.remove(join(directory, part, name))
     }
   }
-  const manifest = yield* manifestOf({ evidence, code, files, renderedFrom: sources, before })
+  const manifest = yield* manifestOf({ evidence, config, code, files, renderedFrom: sources, before })
   const encoded = json(yield* Schema.encodeEffect(Manifest)(manifest))
   yield* commitFile(join(directory, MANIFEST), new TextEncoder().encode(encoded))
 })

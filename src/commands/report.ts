@@ -1,0 +1,58 @@
+/** `report`: one HTML file of what `reproduce-all` and ablations wrote. */
+import { Console, Effect, FileSystem, Path } from "effect"
+import { Command, Flag } from "effect/cli"
+import { BadInput } from "./BadInput.ts"
+import { bytesText } from "./byteSize.ts"
+
+export const from = Flag.String("from").pipe(
+  Flag.withMetavar("DIR"),
+  Flag.withDescription("Directory that reproduce-all wrote"),
+  Flag.withDefault("artifacts/paper"),
+)
+
+export const ablations = Flag.String("ablations").pipe(
+  Flag.withMetavar("DIR"),
+  Flag.withDescription("Directory of ablations, a directory each; it need not be there"),
+  Flag.withDefault("artifacts/ablations"),
+)
+
+const out = Flag.String("out").pipe(
+  Flag.withMetavar("FILE"),
+  Flag.withDescription("The file to write"),
+  Flag.withDefault("report.html"),
+)
+
+// Loading these takes longer than everything that other commands load.
+const loadWriting = Effect.promise(() => import("../report/html/write.ts"))
+
+/** Fails where there is nothing to report on. */
+export const requireResults = Effect.fn("requireResults")(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const { join } = yield* Path.Path
+  if (yield* Effect.orElseSucceed(fs.exists(join(directory, "claims.json")), () => false)) return
+  return yield* new BadInput({
+    message: `--from ${directory}: there is no claims.json; run reproduce-all first`,
+  })
+})
+
+export const report = Command.make(
+  "report",
+  { from, ablations, out },
+  Effect.fn(function* ({ from, ablations, out }) {
+    yield* requireResults(from)
+    const { writePage } = yield* loadWriting
+    const bytes = yield* writePage(from, ablations, out).pipe(
+      Effect.catchTag("UnreadableResults", ({ message }) => Effect.fail(new BadInput({ message }))),
+    )
+    yield* Console.log(`${out}: ${bytesText(bytes)}`)
+  }),
+).pipe(
+  Command.withDescription("Write results as one HTML page that needs no network"),
+  Command.withExamples([
+    { command: "pnpm pipeline report", description: "Everything below artifacts/ as report.html" },
+    {
+      command: "pnpm pipeline report --from artifacts/smoke --out smoke.html",
+      description: "Of a smoke run",
+    },
+  ]),
+)

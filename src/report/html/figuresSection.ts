@@ -1,0 +1,41 @@
+/** Figures, each with its data and its words. */
+import type { FigureData } from "../figureData.ts"
+import type { CheckedSvg } from "./checkedSvg.ts"
+import { type Html, h, inline } from "./html.ts"
+import { disclosure, download } from "./parts.ts"
+
+export interface ShownFigure {
+  readonly name: string
+  readonly svg: CheckedSvg
+  readonly data: ReadonlyArray<FigureData>
+}
+
+export const figureBlock = ({ name, svg, data }: ShownFigure): Html =>
+  h(
+    "figure",
+    {},
+    h(
+      "div",
+      { class: "scroll card", role: "region", "aria-label": `${svg.title} (figure)`, tabindex: 0 },
+      inline(svg),
+    ),
+    h(
+      "figcaption",
+      {},
+      disclosure(`In words: ${svg.title}`, h("p", {}, svg.description)),
+      h(
+        "p",
+        { class: "data" },
+        `Data of ${name}: `,
+        data.length === 0 ? "none recorded" : data.map(({ name, csv }) => [download(name, csv), " "]),
+      ),
+    ),
+  )
+
+export const figuresSection = (figures: ReadonlyArray<ShownFigure>): Html =>
+  h(
+    "section",
+    { id: "figures", "aria-labelledby": "figures-title" },
+    h("h2", { id: "figures-title" }, "Figures"),
+    figures.length === 0 ? h("p", {}, "No figures were written.") : figures.map(figureBlock),
+  )

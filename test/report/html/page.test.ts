@@ -1,0 +1,104 @@
+import { join } from "node:path"
+import { assert, describe, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { smokeScale } from "../../../src/pipelines/paper.ts"
+import { reportPage, type Source } from "../../../src/report/html/page.ts"
+import { slug } from "../../../src/report/html/parts.ts"
+import { readSource } from "../../../src/report/html/write.ts"
+import { writeReport } from "../../../src/report/write.ts"
+import { idle } from "../../pipelines/idle.ts"
+import { temporaryDirectory } from "../../services/store/temporary.ts"
+import { asPublished, rowsIn, tablesIn } from "../madeUp.ts"
+import { comparison, INJECTED } from "../madeUpAblation.ts"
+
+/** What a directory with made-up results holds. */
+const source = Effect.gen(function* () {
+  const directory = yield* temporaryDirectory
+  yield* writeReport({
+    directory,
+    evidence: "smoke: not evidence",
+    config: smokeScale,
+    tables: yield* tablesIn(asPublished, smokeScale),
+    claims: yield* rowsIn(asPublished, smokeScale),
+    code: "some code",
+  })
+  return yield* readSource(directory, join(directory, "no ablations"))
+})
+
+/** Written once: drawing takes longer than everything else here. */
+class Made extends Context.Service<Made, Source>()("test/Made") {
+  static readonly layer = Layer.effect(Made, source).pipe(Layer.provide(idle()))
+}
+
+const entry = (artifacts: ReadonlyArray<string>) => ({
+  label: "train add/42",
+  key: "5a".repeat(32),
+  seconds: 12.5,
+  committedAt: "2026-11-24T18:16:29.816Z",
+  machine: "a machine",
+  code: "c0de".repeat(16),
+  artifacts,
+  determinism: { _tag: "Bitwise" } as const,
+})
+
+describe("the page", () => {
+  layer(Made.layer, { timeout: 60_000 })((it) => {
+    it.effect("shows every claim, every figure with its data, and the configuration that was run", () =>
+      Effect.gen(function* () {
+        const made = yield* Made
+        const page = reportPage(made)
+        for (const { id } of made.claims) assert.include(page, `id="claim-${slug(id)}"`)
+        assert.isAbove(made.figures.length, 5)
+        for (const { name, data } of made.figures) {
+          assert.isAbove(data.length, 0, name)
+          for (const { csv } of data) assert.isAbove(csv.trim().split("\n").length, 1, name)
+        }
+        assert.include(page, "<code>single.train.learningRate</code></th><td>0.001</td>")
+        assert.deepStrictEqual(made.changed, [])
+      }),
+    )
+
+    it.effect("names the stages behind a number, or says that the run did not record them", () =>
+      Effect.gen(function* () {
+        const made = yield* Made
+        const [claim] = made.claims
+        const stages = [entry(claim.artifacts)]
+        const page = reportPage({ ...made, claims: [claim], manifest: { ...made.manifest, stages } })
+        for (const text of [
+          "train add/42",
+          "5a5a5a5a5a5a",
+          "c0dec0dec0de",
+          "bitwise",
+          "12.50",
+          "a machine",
+        ]) {
+          assert.include(page, text)
+        }
+        assert.notInclude(page, "this run did not record it")
+        const { artifacts: _, code: __, determinism: ___, ...older } = stages[0]
+        const { config: ____, ...manifest } = made.manifest
+        const old: Source = { ...made, claims: [claim], manifest: { ...manifest, stages: [older] } }
+        const text = reportPage(old)
+        assert.include(text, "Which stages wrote these artifacts: this run did not record it.")
+        assert.include(text, "Hyper-parameters: this run did not record it.")
+        const papers = { ...old, manifest: { ...old.manifest, evidence: "the paper's sizes; seeds 42, 137" } }
+        assert.include(reportPage(papers), "<code>seeds</code></th><td>42, 137</td>")
+      }),
+    )
+
+    it.effect("shows an ablation with its failures and controls, and no markup of its names", () =>
+      Effect.gen(function* () {
+        const made = yield* Made
+        const ablation = { directory: INJECTED, comparison, manifest: null, csv: INJECTED, figures: [] }
+        const page = reportPage({ ...made, ablations: [ablation] })
+        assert.include(page, "2 measurements failed")
+        assert.include(page, "failed: diverged")
+        assert.include(page, "(base)")
+        assert.notInclude(page, "<script")
+        assert.notInclude(page, "<img")
+        const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id)
+        assert.strictEqual(new Set(ids).size, ids.length)
+      }),
+    )
+  })
+})
