@@ -6,6 +6,8 @@ import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import packageJson from "../package.json" with { type: "json" }
 import { accept } from "./commands/accept.ts"
+import { diff } from "./commands/diff.ts"
+import { explain } from "./commands/explain.ts"
 import { exportResults } from "./commands/export.ts"
 import { exportTwin } from "./commands/exportTwin.ts"
 import { gc } from "./commands/gc.ts"
@@ -14,12 +16,15 @@ import { boundedInterruption, STOPPED } from "./commands/interruption.ts"
 import { list } from "./commands/list.ts"
 import { oneLine } from "./commands/oneLine.ts"
 import { pin } from "./commands/pin.ts"
+import { plan } from "./commands/plan.ts"
+import { report as writeReport } from "./commands/report.ts"
 import { reproduceAll } from "./commands/reproduceAll.ts"
 import { run } from "./commands/run.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
 import { unpin } from "./commands/unpin.ts"
 import { verify } from "./commands/verify.ts"
+import { watch } from "./commands/watch.ts"
 import { quickLookups } from "./services/store/quickLookups.ts"
 
 const pipeline = Command.make("pipeline").pipe(
@@ -29,9 +34,14 @@ const pipeline = Command.make("pipeline").pipe(
   Command.withSubcommands([
     list,
     run,
+    plan,
+    explain,
     reproduceAll,
+    writeReport,
     status,
+    watch,
     show,
+    diff,
     verify,
     accept,
     gc,

@@ -1,12 +1,21 @@
 /** `accept <stage> --because "…"`: what other code computed counts as computed by the present code. */
-import { Console, Effect, Layer } from "effect"
+import { Console, Effect, Layer, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { stages } from "../pipelines/registry.ts"
 import { accept as acceptStage } from "../services/accept.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
 import { BadInput, suggest } from "./BadInput.ts"
-import { requireWritable, store, storeLayer } from "./options.ts"
+import { json, requireWritable, store, storeLayer } from "./options.ts"
+import { printJson } from "./printJson.ts"
+
+/** What `--json` prints: how many outputs count as computed by the present code from now on. */
+export const Accepted = Schema.Struct({
+  store: Schema.String,
+  stage: Schema.String,
+  because: Schema.String,
+  accepted: Schema.Int,
+})
 
 export const accept = Command.make(
   "accept",
@@ -17,6 +26,7 @@ export const accept = Command.make(
       Flag.withDescription("Why the change of code changes no result; shown wherever the outputs are used"),
     ),
     store,
+    json,
   },
   (options) =>
     Effect.gen(function* () {
@@ -30,6 +40,15 @@ export const accept = Command.make(
       if (options.because.trim() === "") return yield* new BadInput({ message: "--because: give a reason" })
       yield* requireWritable
       const accepted = yield* acceptStage(stage, options.because.trim())
+      if (options.json) {
+        const because = options.because.trim()
+        return yield* printJson(Accepted, {
+          store: options.store,
+          stage: stage.name,
+          because,
+          accepted: accepted.length,
+        })
+      }
       yield* Console.log(
         accepted.length === 0
           ? `nothing to accept: ${options.store} has no output of ${options.stage} by other code that its present code lacks`

@@ -1,5 +1,5 @@
 /** `export <what> --out FILE`: results of the store as one file, for `import` elsewhere. */
-import { Console, Effect, FileSystem, Layer, Path } from "effect"
+import { Console, Effect, FileSystem, Layer, Path, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import packageJson from "../../package.json" with { type: "json" }
 import { Progress } from "../services/Progress.ts"
@@ -7,7 +7,16 @@ import { select } from "../services/share/collect.ts"
 import { exportArchive } from "../services/share/exportArchive.ts"
 import { openArchive } from "../services/share/readArchive.ts"
 import { BadInput, suggest } from "./BadInput.ts"
-import { store, storeLayer } from "./options.ts"
+import { json, store, storeLayer } from "./options.ts"
+import { printJson } from "./printJson.ts"
+
+/** What `--json` prints. */
+export const Exported = Schema.Struct({
+  file: Schema.String,
+  records: Schema.Int,
+  artifacts: Schema.Int,
+  bytes: Schema.Int,
+})
 
 /** A file may be replaced only if it is an earlier export. */
 const checkReplaceable = Effect.fnUntraced(function* (out: string) {
@@ -38,8 +47,9 @@ export const exportResults = Command.make(
       Flag.withDescription("File to write; it must not exist, unless it is an earlier export"),
     ),
     store,
+    json,
   },
-  ({ what, out }) =>
+  ({ what, out, json }) =>
     Effect.gen(function* () {
       const progress = yield* Progress
       const path = yield* Path.Path
@@ -48,6 +58,7 @@ export const exportResults = Command.make(
       yield* checkReplaceable(file)
       const exporting = exportArchive(selection, { file, grokscope: packageJson.version })
       const { records, artifacts, bytes } = yield* progress.running("export", exporting)
+      if (json) return yield* printJson(Exported, { file, records, artifacts, bytes })
       yield* Console.log(
         `wrote ${records} records and ${artifacts} artifacts (${Math.ceil(bytes / 1e6)} MB) to ${out}; \`import ${path.basename(out)}\` takes them into another store`,
       )

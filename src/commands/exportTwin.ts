@@ -23,8 +23,12 @@ import { concatenate, draw, type Examples, loadPairs } from "../stages/pairs.ts"
 import { TrainInput } from "../stages/train.ts"
 import { initialState, layoutOf, stepInputs, type TrainConfig } from "../stages/training.ts"
 import { BadInput, suggest } from "./BadInput.ts"
-import { commandOf, runnerLayer, scale, set, store, threads } from "./options.ts"
+import { commandOf, json, runnerLayer, scale, set, store, threads } from "./options.ts"
 import { override } from "./overrides.ts"
+import { printJson } from "./printJson.ts"
+
+/** What `--json` prints. */
+export const ExportedTwin = Schema.Struct({ directory: Schema.String, files: Schema.Array(Schema.String) })
 
 /** Probes and directions of the coupling check. */
 const PROBES = 256
@@ -183,6 +187,7 @@ export const exportTwin = Command.make(
     set,
     store,
     threads,
+    json,
   },
   (options) =>
     Effect.scoped(
@@ -228,6 +233,9 @@ export const exportTwin = Command.make(
               () => new BadInput({ message: `--out ${options.out}: cannot write ${name} there` }),
             ),
           )
+        }
+        if (options.json) {
+          return yield* printJson(ExportedTwin, { directory: options.out, files: Object.keys(files) })
         }
         yield* Console.log(`wrote ${Object.keys(files).length} files to ${options.out}`)
       }),

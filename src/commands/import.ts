@@ -1,20 +1,33 @@
 /** `import FILE`: takes results that `export` wrote into the store, all of them verified, or none. */
-import { Console, Effect, Layer, Path } from "effect"
+import { Console, Effect, Layer, Path, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { Journal } from "../services/Journal.ts"
 import { Progress } from "../services/Progress.ts"
 import { importArchive } from "../services/share/importArchive.ts"
 import { openArchive } from "../services/share/readArchive.ts"
 import { BadInput } from "./BadInput.ts"
-import { store, storeLayer } from "./options.ts"
+import { json, store, storeLayer } from "./options.ts"
+import { printJson } from "./printJson.ts"
+
+/** What `--json` prints: what the archive holds, and how much of it the store did not have. */
+export const Imported = Schema.Struct({
+  command: Schema.String,
+  file: Schema.String,
+  records: Schema.Int,
+  artifacts: Schema.Int,
+  bytes: Schema.Int,
+  newRecords: Schema.Int,
+  newArtifacts: Schema.Int,
+})
 
 export const importResults = Command.make(
   "import",
   {
     file: Argument.String("file").pipe(Argument.withDescription("A file that `export` wrote")),
     store,
+    json,
   },
-  ({ file }) =>
+  ({ file, json }) =>
     Effect.scoped(
       Effect.gen(function* () {
         const progress = yield* Progress
@@ -35,6 +48,17 @@ export const importResults = Command.make(
           }),
           Journal.layer(command),
         )
+        if (json) {
+          return yield* printJson(Imported, {
+            command: archive.manifest.origin.command,
+            file,
+            records: found.length,
+            artifacts,
+            bytes,
+            newRecords,
+            newArtifacts,
+          })
+        }
         yield* Console.log(
           `imported ${archive.manifest.origin.command} from ${file}: ${newRecords} of ${found.length} records and ${newArtifacts} of ${artifacts} artifacts (${Math.ceil(bytes / 1e6)} MB) are new; all are verified`,
         )

@@ -1,14 +1,16 @@
 /** `pin [result]`: keeps a result from garbage collection, or lists what is kept so. */
 import { Console, DateTime, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { ArtifactStore, type StageRecord } from "../services/ArtifactStore.ts"
+import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { labelsOf, pastRuns } from "../services/Journal.ts"
 import { Pin, pins, putPin } from "../services/pins.ts"
 import { BadInput } from "./BadInput.ts"
-import { type Candidate, named } from "./named.ts"
+import { candidates } from "./candidates.ts"
+import { named } from "./named.ts"
 import { json, requireWritable, store, storeLayer } from "./options.ts"
+import { printJson } from "./printJson.ts"
 
-/** What `--json` prints without a result. */
+/** What `--json` prints without a result; with one it prints its `Pin`. */
 export const Pins = Schema.Struct({ store: Schema.String, pins: Schema.Array(Pin) })
 
 const describe = ({ key, stage, label, at, because }: Pin): string =>
@@ -17,7 +19,7 @@ const describe = ({ key, stage, label, at, because }: Pin): string =>
 const listPins = Effect.fn("listPins")(function* (store: string, json: boolean) {
   const all = yield* pins
   if (json) {
-    return yield* Console.log(JSON.stringify(yield* Schema.encodeEffect(Pins)({ store, pins: all }), null, 2))
+    return yield* printJson(Pins, { store, pins: all })
   }
   return yield* Console.log(
     all.length === 0
@@ -25,24 +27,6 @@ const listPins = Effect.fn("listPins")(function* (store: string, json: boolean) 
       : [`pinned in ${store}:`, ...all.map(describe)].join("\n"),
   )
 })
-
-interface Result extends Candidate {
-  readonly stage: string
-}
-
-/** Records as people know them: those that runs mentioned last come first. */
-const candidates = (
-  records: ReadonlyArray<StageRecord>,
-  labels: ReadonlyMap<string, string>,
-): ReadonlyArray<Result> => {
-  const byKey = new Map(records.map((record) => [record.key, record]))
-  const mentioned = [...labels].toReversed().flatMap(([key, label]) => {
-    const record = byKey.get(key)
-    return record === undefined ? [] : [{ key, stage: record.stage, label }]
-  })
-  const others = records.flatMap(({ key, stage }) => (labels.has(key) ? [] : [{ key, stage }]))
-  return [...mentioned, ...others]
-}
 
 const because = Flag.String("because").pipe(
   Flag.withMetavar("REASON"),
@@ -74,17 +58,19 @@ export const pin = Command.make(
       const found = yield* named(options.result.value, candidates(yield* records, labels), options.store)
       yield* requireWritable
       const reason = Option.filter(options.because, (text) => text.trim() !== "")
-      yield* putPin({
+      const pinned: Pin = {
         ...found,
         at: DateTime.formatIso(yield* DateTime.now),
         ...Option.match(reason, { onNone: () => ({}), onSome: (text) => ({ because: text.trim() }) }),
-      })
+      }
+      yield* putPin(pinned)
       // A collection beside may have looked for pins before this one was there.
       if (Option.isNone(yield* record(found.stage, found.key))) {
         return yield* new BadInput({
           message: `${options.result.value} was deleted meanwhile; compute it again`,
         })
       }
+      if (options.json) return yield* printJson(Pin, pinned)
       const name = `${found.label ?? found.stage} ${found.key.slice(0, 12)}`
       yield* Console.log(`${name} is kept until \`pnpm pipeline unpin ${found.key.slice(0, 12)}\``)
     }).pipe(Effect.provide(storeLayer(options))),

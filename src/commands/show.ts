@@ -2,13 +2,25 @@
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { stageNames } from "../pipelines/registry.ts"
-import type { ArtifactRef } from "../services/Artifact.ts"
-import { ArtifactStore, type StageRecord } from "../services/ArtifactStore.ts"
+import { ArtifactRef } from "../services/Artifact.ts"
+import { ArtifactStore, StageRecord } from "../services/ArtifactStore.ts"
 import { getJson, getTable, getTensors } from "../services/artifacts.ts"
 import { describeGrade } from "../services/Grade.ts"
 import { referencesOf } from "../services/references.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { json, store, storeLayer } from "./options.ts"
+import { printJson } from "./printJson.ts"
+
+/** What a stage's name with `--json` prints. A key prints one record. */
+export const Records = Schema.Array(StageRecord)
+
+/** What an artifact's digest prints. */
+export const ShownArtifact = Schema.Struct({
+  ...ArtifactRef.fields,
+  file: Schema.String,
+  /** JSON in full; of a table its columns and first rows, of tensors their types and shapes. */
+  contents: Schema.Unknown,
+})
 
 /** What an artifact holds, small enough to print. */
 const contents = Effect.fn("contents")(function* (ref: ArtifactRef) {
@@ -27,8 +39,6 @@ const contents = Effect.fn("contents")(function* (ref: ArtifactRef) {
     }
   }
 })
-
-const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2))
 
 /** Name of each artifact in a stage's output, by digest. */
 const namesOf = (output: unknown): ReadonlyMap<string, string> =>
@@ -59,7 +69,7 @@ const describeRecord = Effect.fnUntraced(function* ({ key, output, provenance }:
 })
 
 const showStage = Effect.fn("showStage")(function* (records: ReadonlyArray<StageRecord>, json: boolean) {
-  if (json) return yield* print(records)
+  if (json) return yield* printJson(Records, records)
   return yield* Console.log((yield* Effect.forEach(records, describeRecord)).join("\n\n"))
 })
 
@@ -70,9 +80,9 @@ const showDigest = Effect.fn("showDigest")(function* (records: ReadonlyArray<Sta
   if (matching.length + artifacts.length > 1) {
     return yield* new BadInput({ message: `${prefix} is the start of several names; give more digits` })
   }
-  for (const record of matching) return yield* print(record)
+  for (const record of matching) return yield* printJson(StageRecord, record)
   for (const ref of artifacts) {
-    return yield* print({ ...ref, file: pathOf(ref), contents: yield* contents(ref) })
+    return yield* printJson(ShownArtifact, { ...ref, file: pathOf(ref), contents: yield* contents(ref) })
   }
   return yield* new BadInput({ message: `no key or artifact in ${root} starts with ${prefix}` })
 })

@@ -1,84 +1,14 @@
 /** `status`: which processes are at work on a store, what they compute, and how the last runs went. */
-import { Console, DateTime, Effect, Layer, Option, Schema } from "effect"
-import { Command } from "effect/cli"
-import { type PastRun, pastRuns, type RunEvent } from "../services/Journal.ts"
+import { Console, DateTime, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { Command, Flag } from "effect/cli"
+import { Activity, activity } from "../services/activity.ts"
 import { Leases } from "../services/Leases.ts"
 import { duration } from "../services/progress/duration.ts"
 import { json, store, storeLayer } from "./options.ts"
-
-/** Runs that are listed. */
-const LISTED = 10
-
-const Computing = Schema.Struct({ label: Schema.String, since: Schema.String })
-
-const Working = Schema.Struct({
-  pid: Schema.Int,
-  host: Schema.String,
-  command: Schema.String,
-  startedAt: Schema.String,
-  computing: Schema.Array(Computing),
-})
-
-const Run = Schema.Struct({
-  command: Schema.String,
-  startedAt: Schema.String,
-  pid: Schema.Int,
-  /** `killed` where a journal breaks off and its process is gone. */
-  outcome: Schema.Literals(["running", "done", "failed", "interrupted", "killed"]),
-  found: Schema.Int,
-  computed: Schema.Int,
-  failed: Schema.Array(Schema.Struct({ label: Schema.String, because: Schema.String })),
-})
-type Run = typeof Run.Type
+import { printJson } from "./printJson.ts"
 
 /** What `--json` prints. */
-export const Status = Schema.Struct({
-  store: Schema.String,
-  working: Schema.Array(Working),
-  /** Newest first. */
-  runs: Schema.Array(Run),
-})
-
-const count = (events: ReadonlyArray<RunEvent>, tag: RunEvent["_tag"]): number =>
-  events.filter(({ _tag }) => _tag === tag).length
-
-/** A run in short; none where its journal has no readable beginning. */
-const summarise = ({ events }: PastRun, working: ReadonlyArray<typeof Working.Type>): ReadonlyArray<Run> => {
-  const [started] = events
-  if (started?._tag !== "Started") return []
-  const { command, at: startedAt, pid, host } = started
-  const ended = events.find((event) => event._tag === "Ended")
-  const isRunning = working.some((process) => process.pid === pid && process.host === host)
-  return [
-    {
-      command,
-      startedAt,
-      pid,
-      outcome: ended?.outcome ?? (isRunning ? "running" : "killed"),
-      found: count(events, "Found"),
-      computed: count(events, "Computed"),
-      failed: events.flatMap((event) =>
-        event._tag === "Failed" ? [{ label: event.label, because: event.because }] : [],
-      ),
-    },
-  ]
-}
-
-const inspect = Effect.gen(function* () {
-  const leases = yield* Leases
-  const held = yield* leases.held
-  const working = (yield* leases.processes).map(({ pid, host, command, startedAt }) => ({
-    pid,
-    host,
-    command,
-    startedAt,
-    computing: held
-      .filter(({ holder }) => holder.pid === pid && holder.host === host && holder.startedAt === startedAt)
-      .map(({ label, since }) => ({ label, since })),
-  }))
-  const runs = (yield* pastRuns).flatMap((run) => summarise(run, working))
-  return { working, runs: runs.toReversed().slice(0, LISTED) }
-})
+export const Status = Schema.Struct({ store: Schema.String, ...Activity.fields })
 
 const age = (since: string, now: DateTime.DateTime): string =>
   Option.match(DateTime.make(since), {
@@ -101,18 +31,48 @@ const render = ({ store, working, runs }: typeof Status.Type, now: DateTime.Date
     ]),
   ].join("\n")
 
-export const status = Command.make("status", { store, json }, (options) =>
+const watch = Flag.Boolean("watch").pipe(
+  Flag.withDescription(
+    "Look again every second until Ctrl-C; where output is no terminal, print only what has changed",
+  ),
+  Flag.withDefault(false),
+)
+
+const CLEAR = "\u001b[H\u001b[2J"
+
+const look = Effect.fnUntraced(function* (store: string) {
+  return { store, ...(yield* activity) } satisfies typeof Status.Type
+})
+
+/** Shows the state of the store again and again; as JSON, a line each. */
+const watching = Effect.fn("watching")(function* (options: {
+  readonly store: string
+  readonly json: boolean
+}) {
+  const isScreen = process.stdout.isTTY === true && !options.json
+  let shown = ""
+  return yield* Effect.gen(function* () {
+    const state = yield* look(options.store)
+    const encoded = JSON.stringify(yield* Schema.encodeEffect(Status)(state))
+    if (!isScreen && encoded === shown) return
+    shown = encoded
+    const text = options.json ? encoded : render(state, yield* DateTime.now)
+    yield* Console.log(isScreen ? `${CLEAR}${text}\n\nCtrl-C stops looking; runs go on` : text)
+  }).pipe(Effect.repeat(Schedule.spaced("1 second")))
+})
+
+export const status = Command.make("status", { store, watch, json }, (options) =>
   Effect.gen(function* () {
-    const state = { store: options.store, ...(yield* inspect) }
-    yield* Console.log(
-      options.json
-        ? JSON.stringify(yield* Schema.encodeEffect(Status)(state), null, 2)
-        : render(state, yield* DateTime.now),
-    )
+    if (options.watch) return yield* watching(options)
+    const state = yield* look(options.store)
+    yield* options.json ? printJson(Status, state) : Console.log(render(state, yield* DateTime.now))
   }).pipe(Effect.provide(Leases.layer("status").pipe(Layer.provideMerge(storeLayer(options))))),
 ).pipe(
   Command.withDescription(
     "Show which processes are at work on the store, on what, and how the last runs went",
   ),
-  Command.withExamples([{ command: "pnpm pipeline status", description: "What is being computed now" }]),
+  Command.withExamples([
+    { command: "pnpm pipeline status", description: "What is being computed now" },
+    { command: "pnpm pipeline status --watch", description: "The same, every second" },
+  ]),
 )

@@ -1,9 +1,10 @@
 /** `unpin <result>`: leaves a pinned result to garbage collection again. */
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { pins, removePin } from "../services/pins.ts"
+import { Pin, pins, removePin } from "../services/pins.ts"
 import { named } from "./named.ts"
-import { store, storeLayer } from "./options.ts"
+import { json, store, storeLayer } from "./options.ts"
+import { printJson } from "./printJson.ts"
 
 export const unpin = Command.make(
   "unpin",
@@ -12,12 +13,14 @@ export const unpin = Command.make(
       Argument.withDescription("A label or the first digits of a key; see `pin`"),
     ),
     store,
+    json,
   },
   (options) =>
     Effect.gen(function* () {
       const newestFirst = (yield* pins).toSorted((a, b) => (a.at < b.at ? 1 : -1))
       const found = yield* named(options.result, newestFirst, `the list of pins of ${options.store}`)
       yield* removePin(found)
+      if (options.json) return yield* printJson(Pin, found)
       yield* Console.log(`${found.label ?? found.stage} ${found.key.slice(0, 12)} is no longer pinned`)
     }).pipe(Effect.provide(storeLayer(options))),
 ).pipe(

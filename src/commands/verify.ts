@@ -10,6 +10,7 @@ import { inputOf, rerun } from "../services/rerun.ts"
 import { verify as verifyStore } from "../services/verify.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { json, requireStore, runnerLayer, store, threads } from "./options.ts"
+import { printJson } from "./printJson.ts"
 
 /** Something in the store is bad. */
 class StoreDamaged extends Schema.TaggedError<StoreDamaged>()("StoreDamaged", {
@@ -40,7 +41,17 @@ class NotReproduced extends Schema.TaggedError<NotReproduced>()("NotReproduced",
   }
 }
 
-const print = (value: unknown) => Console.log(JSON.stringify(value, null, 2))
+/** What `--json` prints, with `--repair` what became of the damages too. */
+export const Verified = Schema.Struct({
+  store: Schema.String,
+  blobs: Schema.Int,
+  bytes: Schema.Int,
+  records: Schema.Int,
+  cursors: Schema.Int,
+  damages: Schema.Array(Schema.String),
+  repaired: Schema.optionalKey(Schema.Array(Schema.String)),
+  refused: Schema.optionalKey(Schema.Array(Schema.String)),
+})
 
 interface Options {
   readonly store: string
@@ -53,7 +64,7 @@ const check = Effect.fnUntraced(function* (options: Options & { readonly repair:
   const { blobs, bytes, records, cursors, damages } = found
   const repaired = options.repair ? yield* repair(stages) : undefined
   yield* options.json
-    ? print({ store: options.store, ...found, ...repaired })
+    ? printJson(Verified, { store: options.store, ...found, ...repaired })
     : Console.log(
         [
           ...damages,
@@ -106,7 +117,7 @@ const checkByRerun = Effect.fnUntraced(function* (options: Options, name: string
     graded.push({ stage: record.stage, key: record.key, grade, text })
     if (!options.json) yield* Console.log(`${label}  ${text}`)
   }
-  if (options.json) yield* print(yield* Schema.encodeEffect(Reruns)(graded))
+  if (options.json) yield* printJson(Reruns, graded)
   const different = graded.filter(({ grade }) => grade._tag === "Statistical").length
   if (different > 0) return yield* new NotReproduced({ outputs: different })
   if (graded.length === 0) {

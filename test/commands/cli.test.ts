@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { Listing } from "../../src/commands/list.ts"
 import { SingleResult } from "../../src/commands/results.ts"
 import { Status } from "../../src/commands/status.ts"
 import { labels, settings, tiny } from "../pipelines/tiny.ts"
@@ -190,12 +191,6 @@ describe("list", () => {
       const { code, stdout, stderr } = yield* cli(["list", "--json"])
       assert.strictEqual(code, 0)
       assert.strictEqual(stderr, "")
-      const Graph = Schema.Array(Schema.Struct({ node: Schema.String, after: Schema.Array(Schema.String) }))
-      const Listing = Schema.Struct({
-        pipelines: Schema.Array(
-          Schema.Struct({ name: Schema.String, description: Schema.String, nodes: Graph }),
-        ),
-      })
       const [single, all] = Schema.decodeUnknownSync(Schema.fromJsonString(Listing))(stdout).pipelines
       assert.deepStrictEqual([single.name, all.name], ["single", "reproduce-all"])
       assert.deepStrictEqual(

@@ -5,6 +5,9 @@ import { Deferred, Effect } from "effect"
 
 export const repository = join(import.meta.dirname, "../..")
 
+/** The test runner asks for colours; a process of its own is not asked. */
+const { FORCE_COLOR: _, ...uncoloured } = process.env
+
 export interface Finished {
   /** Null where a signal ended it. */
   readonly code: number | null
@@ -28,6 +31,7 @@ export const start = Effect.fn("start")(function* (
   { cwd = repository, env = {}, limit, of = repository }: Options = {},
 ) {
   const finished = yield* Deferred.make<Finished>()
+  const output = { stdout: "", stderr: "" }
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const command = [process.execPath, join(of, "src/main.ts"), ...args]
@@ -35,10 +39,9 @@ export const start = Effect.fn("start")(function* (
         limit === undefined ? command : ["sh", "-c", `ulimit ${limit} && exec "$0" "$@"`, ...command]
       const child = spawn(program, rest, {
         cwd,
-        env: { ...process.env, NODE_COMPILE_CACHE: join(repository, "node_modules/.cache/test-cli"), ...env },
+        env: { ...uncoloured, NODE_COMPILE_CACHE: join(repository, "node_modules/.cache/test-cli"), ...env },
         stdio: ["ignore", "pipe", "pipe"],
       })
-      const output = { stdout: "", stderr: "" }
       for (const stream of ["stdout", "stderr"] as const) {
         child[stream].setEncoding("utf8").on("data", (text) => {
           output[stream] += text
@@ -55,6 +58,8 @@ export const start = Effect.fn("start")(function* (
     kill: (signal: NodeJS.Signals) => Effect.sync(() => child.kill(signal)),
     isRunning: Effect.sync(() => child.exitCode === null && child.signalCode === null),
     finished: Deferred.await(finished),
+    /** What it has printed so far. */
+    printed: Effect.sync(() => ({ ...output })),
   }
 })
 
