@@ -9,7 +9,9 @@ import { Effect, Schema } from "effect"
 import { renderPng } from "../src/figures/png.ts"
 import { median } from "../src/numerics/statistics.ts"
 import { ClaimRow } from "../src/pipelines/Claim.ts"
+import { Comparison } from "../src/pipelines/comparison.ts"
 import { claimsMarkdown, tally } from "../src/report/claimsText.ts"
+import { comparisonMarkdown } from "../src/report/comparisonText.ts"
 import { findings } from "../src/report/findings.ts"
 import { Manifest } from "../src/report/manifest.ts"
 import { readResults, rendered } from "../src/report/rendered.ts"
@@ -44,8 +46,15 @@ const claims = () =>
 const manifest = () =>
   Schema.decodeUnknownSync(Schema.fromJsonString(Manifest))(read("artifacts/paper/manifest.json"))
 
+const heads = () =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(Comparison))(
+    read("artifacts/ablations/heads/comparison.json"),
+  )
+
 const blocks: Readonly<Record<string, () => string>> = {
   findings: () => findings(claims()),
+  ablation: () => fence("ts", read("src/pipelines/ablations/heads.ts")),
+  comparison: () => `${comparisonMarkdown(heads())}\n\n${heads().evidence}.`,
   claims: () => {
     const { evidence, machine, total, storeMiB, process } = manifest()
     const once =
