@@ -20,8 +20,8 @@ export interface Law {
   readonly work?: (input: unknown, output: unknown) => Work | undefined
   /** Amount that is stored, in any unit. */
   readonly size?: (input: unknown, output: unknown) => number | undefined
-  /** What the output is likely to be, as far as the cost of anything depends on it, judged by a neighbour's. */
-  readonly likely?: (input: unknown, output: unknown) => unknown
+  /** What the output is likely to be, as far as the cost of anything depends on it, judged by a neighbour's, of `before`. */
+  readonly likely?: (input: unknown, output: unknown, before: unknown) => unknown
   /** The costliest output that can be. */
   readonly costliest?: (input: unknown, output: unknown) => unknown
   /** Share of the work that is left where a cursor has so many entries. */
@@ -107,7 +107,7 @@ export const makeForecast = (
     const [closest, ...others] = nearest(wanted, ({ key }) => labels.get(key) === label)
     if (closest === undefined) return undefined
     const judge = ({ of: record }: { readonly of: StageRecord }, expect = law.likely) => {
-      const output = expect === undefined ? record.output : expect(input, record.output)
+      const output = expect === undefined ? record.output : expect(input, record.output, inputOf(record))
       const times = timesOf(law.work?.(input, output), law.work?.(inputOf(record), record.output))
       const room = ratio(law.size?.(input, output), law.size?.(inputOf(record), record.output))
       const left = entries === 0 ? 1 : (law.left?.(input, output, entries) ?? 1)
