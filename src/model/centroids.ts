@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { type Block, changeBlock, parametersOfBlock, rangesOf } from "./blocks.ts"
 import { type Layout, type Parameters, unpack } from "./layout.ts"
-import { embed, logitsOfEmbeddings } from "./transformer.ts"
+import { embed, logitsOfEmbeddings, type Positions } from "./transformer.ts"
 
 /** Pairs as int32 [n]; `label` is the index of a logit: task·p + label of the task. */
 export interface Probes {
@@ -29,22 +29,26 @@ const logitWeights = (of: CentroidOf, { modulus }: Layout["shape"], label: tf.Te
   return tf.tensor(inHead, [1, logits], "float32")
 }
 
-/** The scalar of every example, summed over the examples, at summed embeddings x [2n, d]. */
-const summedScalar = (layout: Layout, p: Parameters, x: tf.Tensor, label: tf.Tensor, of: CentroidOf) => {
+/** The scalar of every example, summed over the examples, at summed embeddings x. */
+const summedScalar = (layout: Layout, p: Parameters, x: Positions, label: tf.Tensor, of: CentroidOf) => {
   const logits = logitsOfEmbeddings(layout, p, x)
   const [, count = 0] = logits.shape
   return tf.sum<tf.Scalar>(tf.mul(logitWeights(of, layout.shape, label, count), logits))
 }
 
-/** Centroids as halves [2n, d]: row i is the part of example i at position 0, row n + i that at position 1. */
-const centroidHalves = (layout: Layout, p: Parameters, { a, b, label }: Probes, of: CentroidOf): tf.Tensor =>
-  tf.grad((x: tf.Tensor) => summedScalar(layout, p, x, label, of))(embed(p, a, b))
+/** Gradient of a scalar of both positions' tensors [n, d] at x, [n, d] each. */
+const gradientAt = (x: Positions, scalar: (x: Positions) => tf.Scalar): Positions => {
+  const [position0, position1] = tf.grads((x0: tf.Tensor, x1: tf.Tensor) => scalar([x0, x1]))([...x])
+  return [position0, position1]
+}
+
+/** Centroids of n examples as their parts at position 0 and 1, [n, d] each. */
+const centroidParts = (layout: Layout, p: Parameters, { a, b, label }: Probes, of: CentroidOf): Positions =>
+  gradientAt(embed(p, a, b), (x) => summedScalar(layout, p, x, label, of))
 
 /** Centroids [n, 2d]: position 0, then position 1. */
-export const centroids = (layout: Layout, p: Parameters, probes: Probes, of: CentroidOf): tf.Tensor => {
-  const [position0, position1] = tf.split(centroidHalves(layout, p, probes, of), 2)
-  return tf.concat([position0, position1], 1)
-}
+export const centroids = (layout: Layout, p: Parameters, probes: Probes, of: CentroidOf): tf.Tensor =>
+  tf.concat([...centroidParts(layout, p, probes, of)], 1)
 
 /** θ displaced by `scale`·`direction` in the slots of a block only: theta [size], direction [block]. */
 export const displace = (
@@ -56,9 +60,9 @@ export const displace = (
 ): tf.Tensor =>
   changeBlock(rangesOf(layout, block), theta, direction, (slots, part) => tf.add(slots, tf.mul(part, scale)))
 
-/** Mean over probes of the squared length of their centroids' rates of change [2n, d], a scalar. */
-const energyOf = (change: tf.Tensor, { a }: Probes): tf.Tensor =>
-  tf.div(tf.sum(tf.square(change)), a.shape[0])
+/** Mean over probes of the squared length of their centroids' rates of change, a scalar. */
+const energyOf = ([change0, change1]: Positions, { a }: Probes): tf.Tensor =>
+  tf.div(tf.add(tf.sum(tf.square(change0)), tf.sum(tf.square(change1))), a.shape[0])
 
 /**
  * The perturbation energy A(v): mean over probes of ‖[μ(θ + εv) − μ(θ − εv)] / 2ε‖², a scalar.
@@ -74,8 +78,10 @@ export const perturbationEnergy = (
   of: CentroidOf,
 ): tf.Tensor => {
   const at = (scale: tf.Tensor) =>
-    centroidHalves(layout, unpack(layout, displace(layout, block, theta, direction, scale)), probes, of)
-  return energyOf(tf.div(tf.sub(at(epsilon), at(tf.neg(epsilon))), tf.mul(epsilon, 2)), probes)
+    centroidParts(layout, unpack(layout, displace(layout, block, theta, direction, scale)), probes, of)
+  const [plus, minus] = [at(epsilon), at(tf.neg(epsilon))]
+  const difference: Positions = [tf.sub(plus[0], minus[0]), tf.sub(plus[1], minus[1])]
+  return tf.div(energyOf(difference, probes), tf.square(tf.mul(epsilon, 2)))
 }
 
 /**
@@ -95,7 +101,7 @@ export const exactPerturbationEnergy = (
   const p = unpack(layout, theta)
   const along = parametersOfBlock(layout, rangesOf(layout, block), direction)
   const names = Object.keys(along)
-  const directional = (x: tf.Tensor) => {
+  const directional = (x: Positions) => {
     const scalar = (...weights: Array<tf.Tensor>) =>
       summedScalar(
         layout,
@@ -105,7 +111,9 @@ export const exactPerturbationEnergy = (
         of,
       )
     const gradients = tf.grads(scalar)(names.map((name) => p[name]))
-    return tf.addN(gradients.map((gradient, i) => tf.sum<tf.Scalar>(tf.mul(gradient, along[names[i]]))))
+    return tf.addN<tf.Scalar>(
+      gradients.map((gradient, i) => tf.sum<tf.Scalar>(tf.mul(gradient, along[names[i]]))),
+    )
   }
-  return energyOf(tf.grad(directional)(embed(p, probes.a, probes.b)), probes)
+  return energyOf(gradientAt(embed(p, probes.a, probes.b), directional), probes)
 }

@@ -82,7 +82,10 @@ type OptimizerStep = (
   gradient: tf.Tensor,
 ) => { readonly theta: tf.Tensor; readonly moments: Moments }
 
-/** AdamW with decoupled weight decay (Loshchilov & Hutter 2019). */
+/**
+ * AdamW with decoupled weight decay (Loshchilov & Hutter 2019). With its bias corrections in the scalars, each pass over the
+ * vectors being 0.5 % of a step: lr·m̂ / (√v̂ + ε) = (stepSize / denominatorScale)·m / (√v + ε / denominatorScale).
+ */
 const adamW: OptimizerStep = (
   { beta1, beta2, epsilon },
   { stepSize, decay, denominatorScale },
@@ -92,9 +95,9 @@ const adamW: OptimizerStep = (
 ) => {
   const first = tf.add(tf.mul(moments.first, beta1), tf.mul(gradient, 1 - beta1))
   const second = tf.add(tf.mul(moments.second, beta2), tf.mul(tf.square(gradient), 1 - beta2))
-  const denominator = tf.add(tf.mul(tf.sqrt(second), denominatorScale), epsilon)
-  const next = tf.sub(tf.mul(theta, decay), tf.mul(tf.div(first, denominator), stepSize))
-  return { theta: next, moments: { first, second } }
+  const denominator = tf.add(tf.sqrt(second), tf.div(epsilon, denominatorScale))
+  const update = tf.mul(tf.div(first, denominator), tf.div(stepSize, denominatorScale))
+  return { theta: tf.sub(tf.mul(theta, decay), update), moments: { first, second } }
 }
 
 /** SGD with momentum and decoupled weight decay: v ← β₁v + g, θ ← θ(1 − lr·decay) − lr·v. */

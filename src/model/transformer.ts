@@ -1,172 +1,195 @@
 /**
  * The two-token transformer of experiment.md §2, read out at position 0, as pure TensorFlow.js functions.
  *
- * Activations keep the two positions as separate halves: x [2n, d] holds position 0 of all n examples, then
- * position 1, so every slice is contiguous. The algebra is rearranged where that saves work and changes
- * nothing beyond rounding; `test/model` holds each against the plain form:
+ * Activations of the two positions are tensors of their own, [n, d] for n examples each. The algebra is rearranged where that
+ * saves work and changes nothing beyond rounding; `test/model` holds each against the plain form:
  *
  * - only position 0 feeds the head, so the last layer computes queries and all that follows for it alone;
  * - the first layer sees only p tokens × 2 positions, so its norm and projections act on the 2p-row table;
  * - softmax over two positions is a sigmoid of the difference of scores, hence only the difference of the two
  *   keys is needed, which also takes the key bias out of the computation (its true gradient is zero);
- * - a norm's affine part moves into the projection that follows it: (x̂∘γ + β)Wᵀ + b = x̂(W∘γ)ᵀ + (Wβ + b).
+ * - a norm's affine part moves into the projection that follows it: (x̂∘γ + β)Wᵀ + b = x̂(W∘γ)ᵀ + (Wβ + b);
+ * - the factors √2 of GELU move into the projections before and after it.
  */
 import * as tf from "@tensorflow/tfjs"
-import { gelu, linear, normalize, sigmoid } from "./kernels.ts"
+import { linear, normalize, scaledGelu, sigmoid } from "./kernels.ts"
 import { type Layout, layerPrefix, type ModelShape, type Parameters } from "./layout.ts"
 
-/** What attention at one layer works on; n examples, d wide, m ∈ {1, 2} query positions. */
-interface AttentionInputs {
-  /** Queries of the m positions, [m·n, d]. */
-  readonly queries: tf.Tensor
-  /** Key at position 0 minus key at position 1, [n, d]. */
+/** A tensor [n, d] of each position. */
+export type Positions = readonly [tf.Tensor, tf.Tensor]
+
+/** What attention over two positions attends to, [n, d] each. */
+interface Attended {
+  /** Key at position 0 minus key at position 1. */
   readonly keyDifference: tf.Tensor
-  /** Values at position 0 and 1, [n, d] each. */
-  readonly values: readonly [tf.Tensor, tf.Tensor]
+  /** Value at position 0 minus value at position 1. */
+  readonly valueDifference: tf.Tensor
+  /** Value at position 1. */
+  readonly value: tf.Tensor
 }
 
-/**
- * Attention over two positions: v₁ + σ(q·(k₀ − k₁)/√d_head) · (v₀ − v₁) for each head. Returns [m·n, d].
- */
+/** What attention at a layer works on. */
+interface AttentionInputs extends Attended {
+  /** Queries [n, d] of the positions that are needed: both, or position 0. */
+  readonly queries: ReadonlyArray<tf.Tensor>
+}
+
+/** Attention of one query [n, d] over two positions: v₁ + σ(q·(k₀ − k₁)/√d_head) · (v₀ − v₁) for each head. Returns [n, d]. */
 export const attend = (
-  { queries, keyDifference, values: [v0, v1] }: AttentionInputs,
+  query: tf.Tensor,
+  { keyDifference, valueDifference, value }: Attended,
   heads: number,
 ): tf.Tensor => {
-  const [n, d] = keyDifference.shape
-  const [rows] = queries.shape
-  const byHead = (x: tf.Tensor) => tf.reshape(x, [rows, heads, d / heads])
-  /** The same for every query position. Copies are cheap; the gradient of a broadcast, a sum over an axis of two, is not. */
-  const ofEach = (x: tf.Tensor) => byHead(rows === n ? x : tf.concat([x, x]))
-  const scores = tf.sum(tf.mul(byHead(queries), ofEach(keyDifference)), -1)
-  const weight = tf.reshape(sigmoid(tf.mul(scores, 1 / Math.sqrt(d / heads))), [rows, heads, 1])
-  const mixed = tf.add(tf.mul(weight, ofEach(tf.sub(v0, v1))), ofEach(v1))
-  return tf.reshape(mixed, [rows, d])
+  const [n, d = 0] = query.shape
+  const byHead = (x: tf.Tensor) => tf.reshape(x, [n, heads, d / heads])
+  const scores = tf.sum(byHead(tf.mul(query, keyDifference)), -1)
+  const weight = tf.reshape(sigmoid(tf.mul(scores, 1 / Math.sqrt(d / heads))), [n, heads, 1])
+  return tf.add(tf.reshape(tf.mul(weight, byHead(valueDifference)), [n, d]), value)
 }
 
 /** A LayerNorm (γ, β) folded into the projection (w, b) that follows it. */
-const foldNorm = (w: tf.Tensor, b: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) => ({
+const foldNorm = (
+  [gamma, beta]: readonly [tf.Tensor, tf.Tensor],
+  [w, b]: readonly [tf.Tensor, tf.Tensor],
+) => ({
   w: tf.mul(w, gamma),
   b: tf.add(tf.reshape(tf.matMul(w, tf.reshape(beta, [-1, 1])), [-1]), b),
 })
 
-/** LayerNorm followed by a projection: x [n, d], w [out, d] -> [n, out]. */
+/** LayerNorm (γ, β) followed by a projection (w [out, d], b): a function from x [n, d] to [n, out]. */
 export const normLinear = (
-  x: tf.Tensor,
-  [gamma, beta]: readonly [tf.Tensor, tf.Tensor],
-  [weight, bias]: readonly [tf.Tensor, tf.Tensor],
-): tf.Tensor => {
-  const { w, b } = foldNorm(weight, bias, gamma, beta)
-  return linear(normalize(x), w, b)
+  norm: readonly [tf.Tensor, tf.Tensor],
+  projection: readonly [tf.Tensor, tf.Tensor],
+) => {
+  const { w, b } = foldNorm(norm, projection)
+  return (x: tf.Tensor): tf.Tensor => linear(normalize(x), w, b)
 }
 
 /** The query, key and value projections of a layer, with norm1 folded in. */
 const projections = (p: Parameters, prefix: string) => {
   const { w, b } = foldNorm(
-    p[`${prefix}.self_attn.in_proj_weight`],
-    p[`${prefix}.self_attn.in_proj_bias`],
-    p[`${prefix}.norm1.weight`],
-    p[`${prefix}.norm1.bias`],
+    [p[`${prefix}.norm1.weight`], p[`${prefix}.norm1.bias`]],
+    [p[`${prefix}.self_attn.in_proj_weight`], p[`${prefix}.self_attn.in_proj_bias`]],
   )
   const [wQ, wK, wV] = tf.split(w, 3)
   const [bQ, , bV] = tf.split(b, 3)
   return { wQ, wK, wV, bQ, bV }
 }
 
-const firstHalf = (x: tf.Tensor): tf.Tensor => tf.slice(x, [0, 0], [x.shape[0] / 2, -1])
-const halves = (x: tf.Tensor): [tf.Tensor, tf.Tensor] => {
-  const [first, second] = tf.split(x, 2)
-  return [first, second]
-}
-
-/** Attention inputs from activations x [2n, d]; queries of position 0 only in the last layer. */
-const attentionInputs = (p: Parameters, prefix: string, x: tf.Tensor, last: boolean): AttentionInputs => {
+/** Attention inputs from activations; queries of position 0 only in the last layer. */
+const attentionInputs = (p: Parameters, prefix: string, x: Positions, last: boolean): AttentionInputs => {
   const { wQ, wK, wV, bQ, bV } = projections(p, prefix)
-  const normed = normalize(x)
-  const [normed0, normed1] = halves(normed)
+  const [normed0, normed1] = x.map(normalize)
+  const difference = tf.sub(normed0, normed1)
   return {
-    queries: linear(last ? normed0 : normed, wQ, bQ),
-    keyDifference: tf.matMul(tf.sub(normed0, normed1), wK, false, true),
-    values: halves(linear(normed, wV, bV)),
+    queries: (last ? [normed0] : [normed0, normed1]).map((normed) => linear(normed, wQ, bQ)),
+    keyDifference: tf.matMul(difference, wK, false, true),
+    valueDifference: tf.matMul(difference, wV, false, true),
+    value: linear(normed1, wV, bV),
   }
 }
 
-/** What follows attention in a layer: residual, norm2, MLP, residual. x, attended [m·n, d]. */
-const afterAttention = (p: Parameters, prefix: string, x: tf.Tensor, attended: tf.Tensor): tf.Tensor => {
-  const mid = tf.add(
-    x,
-    linear(attended, p[`${prefix}.self_attn.out_proj.weight`], p[`${prefix}.self_attn.out_proj.bias`]),
-  )
-  const hidden = gelu(
-    normLinear(
-      mid,
-      [p[`${prefix}.norm2.weight`], p[`${prefix}.norm2.bias`]],
-      [p[`${prefix}.linear1.weight`], p[`${prefix}.linear1.bias`]],
-    ),
-  )
-  return tf.add(mid, linear(hidden, p[`${prefix}.linear2.weight`], p[`${prefix}.linear2.bias`]))
+/** x/√2: GELU(x) is scaledGelu(x/√2)/√2. */
+const scaled = (x: tf.Tensor): tf.Tensor => tf.mul(x, Math.SQRT1_2)
+
+/** What follows attention in a layer: residual, norm2, MLP, residual. From x and attended, [n, d] of one position each. */
+const afterAttention = (p: Parameters, prefix: string) => {
+  const [wO, bO, gamma, beta, w1, b1, w2, b2] = [
+    "self_attn.out_proj.weight",
+    "self_attn.out_proj.bias",
+    "norm2.weight",
+    "norm2.bias",
+    "linear1.weight",
+    "linear1.bias",
+    "linear2.weight",
+    "linear2.bias",
+  ].map((name) => p[`${prefix}.${name}`])
+  const expand = normLinear([scaled(gamma), scaled(beta)], [w1, scaled(b1)])
+  const contract = scaled(w2)
+  return (x: tf.Tensor, attended: tf.Tensor): tf.Tensor => {
+    const mid = tf.add(x, linear(attended, wO, bO))
+    return tf.add(mid, linear(scaledGelu(expand(mid)), contract, b2))
+  }
 }
 
+/** A layer: from activations of both positions to those of the positions that it has queries for. */
 const layer = (
   p: Parameters,
-  shape: ModelShape,
+  { heads }: ModelShape,
   index: number,
-  x: tf.Tensor,
-  inputs: (last: boolean) => AttentionInputs,
-): tf.Tensor => {
-  const last = index === shape.layers - 1
-  return afterAttention(p, layerPrefix(index), last ? firstHalf(x) : x, attend(inputs(last), shape.heads))
+  x: Positions,
+  { queries, ...attended }: AttentionInputs,
+): ReadonlyArray<tf.Tensor> => {
+  const finish = afterAttention(p, layerPrefix(index))
+  return queries.map((query, position) => finish(x[position], attend(query, attended, heads)))
 }
 
-/** The layers after the first, then the final norm and the head: x [2n, d] (or [n, d] after the last) -> [n, p]. */
-const readOut = (p: Parameters, shape: ModelShape, x: tf.Tensor): tf.Tensor => {
-  let y = x
+const isLast = ({ layers }: ModelShape, index: number): boolean => index === layers - 1
+
+/** The layers after the first, then the final norm and the head: from what the first layer returns to logits [n, p]. */
+const readOut = (p: Parameters, shape: ModelShape, first: ReadonlyArray<tf.Tensor>): tf.Tensor => {
+  let [x0, x1] = first
   for (let index = 1; index < shape.layers; index++) {
-    const input = y
-    y = layer(p, shape, index, input, (last) => attentionInputs(p, layerPrefix(index), input, last))
+    const x: Positions = [x0, x1]
+    const inputs = attentionInputs(p, layerPrefix(index), x, isLast(shape, index))
+    ;[x0, x1] = layer(p, shape, index, x, inputs)
   }
-  return normLinear(y, [p["ln.weight"], p["ln.bias"]], [p["head.weight"], p["head.bias"]])
+  return normLinear([p["ln.weight"], p["ln.bias"]], [p["head.weight"], p["head.bias"]])(x0)
 }
 
-/** The sum of token and position embedding for every token at position 0, then at position 1: [2p, d]. */
-const embeddingTable = (p: Parameters): tf.Tensor => {
+/** The two halves of a table [2p, d]: rows of position 0, rows of position 1. */
+const halves = (table: tf.Tensor): Positions => {
+  const [position0, position1] = tf.split(table, 2)
+  return [position0, position1]
+}
+
+/** The sum of token and position embedding for every token, [p, d] at each position. */
+const embeddingTables = (p: Parameters): Positions => {
   const [position0, position1] = tf.split(p.pos_emb, 2)
   const tokens = p["tok_emb.weight"]
-  return tf.concat([tf.add(tokens, position0), tf.add(tokens, position1)])
+  return [tf.add(tokens, position0), tf.add(tokens, position1)]
 }
 
-/** Summed embeddings of the pairs (a, b): [2n, d]. a, b int32 [n]. */
-export const embed = (p: Parameters, a: tf.Tensor, b: tf.Tensor): tf.Tensor => {
-  const [table0, table1] = halves(embeddingTable(p))
-  return tf.concat([tf.gather(table0, a), tf.gather(table1, b)])
+/** Rows of the tables [p, d] of each position: those of a at position 0, those of b at position 1. a, b int32 [n]. */
+const lookUp = ([table0, table1]: Positions, a: tf.Tensor, b: tf.Tensor): Positions => [
+  tf.gather(table0, a),
+  tf.gather(table1, b),
+]
+
+/** Summed embeddings of the pairs (a, b). a, b int32 [n]. */
+export const embed = (p: Parameters, a: tf.Tensor, b: tf.Tensor): Positions =>
+  lookUp(embeddingTables(p), a, b)
+
+/** Attention inputs of the first layer from the embeddings' tables. */
+const firstAttentionInputs = (
+  p: Parameters,
+  tables: Positions,
+  a: tf.Tensor,
+  b: tf.Tensor,
+  last: boolean,
+): AttentionInputs => {
+  const { wQ, wK, wV, bQ, bV } = projections(p, layerPrefix(0))
+  const normed = normalize(tf.concat([...tables]))
+  const queries = lookUp(halves(linear(normed, wQ, bQ)), a, b)
+  const [key0, key1] = lookUp(halves(tf.matMul(normed, wK, false, true)), a, b)
+  const [value0, value1] = lookUp(halves(linear(normed, wV, bV)), a, b)
+  return {
+    queries: last ? [queries[0]] : queries,
+    keyDifference: tf.sub(key0, key1),
+    valueDifference: tf.sub(value0, value1),
+    value: value1,
+  }
 }
 
 /** Logits [n, p] of the pairs (a, b). a, b int32 [n]. */
 export const logits = ({ shape }: Layout, p: Parameters, a: tf.Tensor, b: tf.Tensor): tf.Tensor => {
-  const table = embeddingTable(p)
-  const [table0, table1] = halves(table)
-  const x = tf.concat([tf.gather(table0, a), tf.gather(table1, b)])
-  return readOut(
-    p,
-    shape,
-    layer(p, shape, 0, x, (last) => {
-      const { wQ, wK, wV, bQ, bV } = projections(p, layerPrefix(0))
-      const normed = normalize(table)
-      const [q0, q1] = halves(linear(normed, wQ, bQ))
-      const [k0, k1] = halves(tf.matMul(normed, wK, false, true))
-      const [v0, v1] = halves(linear(normed, wV, bV))
-      return {
-        queries: last ? tf.gather(q0, a) : tf.concat([tf.gather(q0, a), tf.gather(q1, b)]),
-        keyDifference: tf.sub(tf.gather(k0, a), tf.gather(k1, b)),
-        values: [tf.gather(v0, a), tf.gather(v1, b)],
-      }
-    }),
-  )
+  const tables = embeddingTables(p)
+  const inputs = firstAttentionInputs(p, tables, a, b, isLast(shape, 0))
+  return readOut(p, shape, layer(p, shape, 0, lookUp(tables, a, b), inputs))
 }
 
-/** Logits [n, p] as a function of the summed embeddings x [2n, d]: what centroids are derivatives of. */
-export const logitsOfEmbeddings = ({ shape }: Layout, p: Parameters, x: tf.Tensor): tf.Tensor =>
-  readOut(
-    p,
-    shape,
-    layer(p, shape, 0, x, (last) => attentionInputs(p, layerPrefix(0), x, last)),
-  )
+/** Logits [n, p] as a function of the summed embeddings x: what centroids are derivatives of. */
+export const logitsOfEmbeddings = ({ shape }: Layout, p: Parameters, x: Positions): tf.Tensor => {
+  const inputs = attentionInputs(p, layerPrefix(0), x, isLast(shape, 0))
+  return readOut(p, shape, layer(p, shape, 0, x, inputs))
+}

@@ -18,12 +18,13 @@ import type { StepScalars } from "../model/optimizer.ts"
 import { applyGradient, clippedGradient } from "../model/programs.ts"
 import { dot, norm } from "../numerics/gram.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
-import { ArtifactStore } from "../services/ArtifactStore.ts"
+import { ArtifactStore, type StoreError } from "../services/ArtifactStore.ts"
 import { putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { type Cursor, stage } from "../services/Stage.ts"
 import { release, TensorEngine } from "../services/TensorEngine.ts"
 import { type Arm, InterventionConfig, openArm } from "./arms.ts"
+import { makeBeside } from "./beside.ts"
 import {
   loadBlockState,
   type Passed,
@@ -180,42 +181,52 @@ const openRun = Effect.fn("openRun")(function* (input: typeof Input.Type, cursor
 /** All blocks up to the end of the run. */
 const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, cursor: Cursor) {
   const { data, model, train: config, intervention, seed } = input
-  const store = yield* ArtifactStore
+  const artifacts = yield* ArtifactStore
   const progress = yield* Progress
   const layout = layoutOf(data, model)
   const evaluate = yield* openEvaluation(layout, yield* loadPairs(data))
   const { own, passed, training, rows } = yield* openRun(input, cursor)
   // A kill between a commit and the deletion of the state before it leaves that state behind.
-  yield* Effect.forEach(own.slice(1, -1), ({ state }) => store.drop(state), { discard: true })
+  yield* Effect.forEach(own.slice(1, -1), ({ state }) => artifacts.drop(state), { discard: true })
   const arm = openArm(intervention, sizeOfRanges(rangesOf(layout, input.block)), seed, rows)
   const step = yield* openStep(input, arm)
+  /** Newest block that is stored. */
   let previous = own.at(-1)
+  const storing = makeBeside<StoreError, ArtifactStore>()
 
-  const commit = Effect.fnUntraced(function* (
-    at: number,
+  const store = Effect.fnUntraced(function* (
     state: TrainingState,
+    window: ReadonlyArray<Float32Array>,
+    block: Omit<StepBlock, "state">,
+  ) {
+    const stored: StepBlock = { ...block, state: yield* storeBlockState(state, window) }
+    release(state.theta, state.first, state.second, ...window)
+    yield* cursor.advance(block.step, stored)
+    // The state before the first step is the same for every arm.
+    if (previous !== undefined && previous.step > 0) yield* artifacts.drop(previous.state)
+    previous = stored
+    const losses = block.figures.map(({ loss }) => loss)
+    const note = noteOn({ losses, evaluation: block.evaluation })
+    yield* progress.step({ done: block.step, total: config.maxSteps, unit: "step", note })
+  })
+
+  /** Evaluates a state, then stores a copy of it while the next block is computed. */
+  const commit = Effect.fnUntraced(function* (
+    step: number,
+    { theta, first, second }: TrainingState,
     figures: ReadonlyArray<StepFigures>,
   ) {
-    const evaluation = yield* evaluate(state.theta)
+    const evaluation = yield* evaluate(theta)
     const numbers = [
       ...figures.flatMap(({ loss, gradientNorm }) => [loss, gradientNorm]),
       evaluation.trainLoss,
       evaluation.testLoss,
     ]
-    if (!numbers.every(Number.isFinite)) return yield* new Diverged({ step: at })
-    const block: StepBlock = {
-      step: at,
-      state: yield* storeBlockState(state, arm.rows()),
-      figures,
-      evaluation,
-    }
-    yield* cursor.advance(at, block)
-    // The state before the first step is the same for every arm.
-    if (previous !== undefined && previous.step > 0) yield* store.drop(previous.state)
-    previous = block
-    passed.push(block)
-    const note = noteOn({ losses: figures.map(({ loss }) => loss), evaluation })
-    yield* progress.step({ done: at, total: config.maxSteps, unit: "step", note })
+    if (!numbers.every(Number.isFinite)) return yield* Effect.andThen(storing.finish, new Diverged({ step }))
+    passed.push({ step, figures, evaluation })
+    const copy: TrainingState = { theta: theta.slice(), first: first.slice(), second: second.slice() }
+    const window = arm.rows().map((row) => row.slice())
+    yield* storing.start(store(copy, window, { step, figures, evaluation }))
   })
 
   let state = training
@@ -230,6 +241,7 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, 
     }
     yield* commit(first + config.evaluateEvery - 1, state, figures)
   }
+  yield* storing.finish
   const end = endOf(config, passed)
   return passed.filter(({ step }) => step <= end)
 })

@@ -8,10 +8,12 @@
  */
 import { Effect, Schema } from "effect"
 import { trainSteps } from "../model/programs.ts"
+import type { ArtifactStore, StoreError } from "../services/ArtifactStore.ts"
 import { putJson, putTable } from "../services/artifacts.ts"
 import { Progress } from "../services/Progress.ts"
 import { type Cursor, stage } from "../services/Stage.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
+import { makeBeside } from "./beside.ts"
 import {
   type Checkpoint,
   dropMoments,
@@ -56,7 +58,24 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: TrainInput, cursor:
   const program = yield* engine.compileScan(trainSteps(layout, config, config.batchSize))
 
   const checkpoints = [...(yield* resumable(cursor.entries, config.evaluateEvery))]
+  /** Those of `checkpoints`, and the one that is being stored. */
+  const evaluated: Array<Pick<Checkpoint, "step" | "evaluation">> = [...checkpoints]
+  const storing = makeBeside<StoreError, ArtifactStore>()
 
+  const store = Effect.fnUntraced(function* (
+    state: TrainingState,
+    figures: Omit<Checkpoint, "theta" | "moments">,
+  ) {
+    const previous = checkpoints.at(-1)
+    const checkpoint: Checkpoint = { ...figures, ...(yield* storeState(state)) }
+    yield* cursor.advance(checkpoint.step, checkpoint)
+    if (previous !== undefined) yield* dropMoments(previous)
+    checkpoints.push(checkpoint)
+    const note = noteOn(checkpoint)
+    yield* progress.step({ done: checkpoint.step, total: config.maxSteps, unit: "step", note })
+  })
+
+  /** Evaluates a state, then stores it while the next block is computed. */
   const commit = Effect.fnUntraced(function* (
     step: number,
     state: TrainingState,
@@ -64,32 +83,30 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: TrainInput, cursor:
   ) {
     const evaluation = yield* evaluate(state.theta)
     const figures = [...block.losses, ...block.gradientNorms, ...Object.values(evaluation).flat()]
-    if (!figures.every(Number.isFinite)) return yield* new Diverged({ step })
-    const previous = checkpoints.at(-1)
-    const checkpoint: Checkpoint = { step, ...(yield* storeState(state)), ...block, evaluation }
-    yield* cursor.advance(step, checkpoint)
-    if (previous !== undefined) yield* dropMoments(previous)
-    checkpoints.push(checkpoint)
-    yield* progress.step({ done: step, total: config.maxSteps, unit: "step", note: noteOn(checkpoint) })
-    return checkpoint
+    if (!figures.every(Number.isFinite)) return yield* Effect.andThen(storing.finish, new Diverged({ step }))
+    evaluated.push({ step, evaluation })
+    yield* storing.start(store(state, { step, ...block, evaluation }))
   })
 
-  const initial = initialState(layout, seed)
-  let newest = checkpoints.at(-1) ?? (yield* commit(0, initial, { losses: [], gradientNorms: [] }))
-  let state = newest.step === 0 ? initial : yield* loadState(newest)
-  while (newest.step < endOf(config, checkpoints)) {
+  const newest = checkpoints.at(-1)
+  let state =
+    newest === undefined || newest.step === 0 ? initialState(layout, seed) : yield* loadState(newest)
+  if (newest === undefined) yield* commit(0, state, { losses: [], gradientNorms: [] })
+  const reached = () => evaluated[evaluated.length - 1].step
+  while (reached() < endOf(config, evaluated)) {
     const { carry, ys } = yield* program.run({
       carry: state,
-      xs: stepInputs(pairs, input, newest.step + 1, config.evaluateEvery),
+      xs: stepInputs(pairs, input, reached() + 1, config.evaluateEvery),
       constants: {},
     })
     state = carry
-    newest = yield* commit(newest.step + config.evaluateEvery, state, {
+    yield* commit(reached() + config.evaluateEvery, state, {
       losses: Array.from(ys.loss),
       gradientNorms: Array.from(ys.gradientNorm),
     })
   }
-  return checkpoints.filter(({ step }) => step <= endOf(config, checkpoints))
+  yield* storing.finish
+  return checkpoints.filter(({ step }) => step <= endOf(config, evaluated))
 })
 
 export const train = stage({

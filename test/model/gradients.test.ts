@@ -1,7 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
-import { composedKernels, Gelu, gelu, Linear, linear, Normalize, normalize } from "../../src/model/kernels.ts"
+import { composedKernels, Linear, linear, Normalize, normalize, scaledGelu } from "../../src/model/kernels.ts"
 import { f32, program, type Signature, sizeOf } from "../../src/model/Program.ts"
 import { assertClose } from "./close.ts"
 import { eager, noise, run } from "./samples.ts"
@@ -61,11 +61,11 @@ const operations: ReadonlyArray<Operation> = [
     shape: [n, d],
   },
   {
-    name: "gelu",
+    name: "scaledGelu",
     inputs: { x: f32(n, d) },
-    fused: ({ x }) => gelu(x),
-    composed: (inputs) => composedKernels[Gelu](inputs)[0],
-    float64: ({ x }) => x.map((value) => (value * (1 + erf(value / Math.SQRT2))) / 2),
+    fused: ({ x }) => scaledGelu(x),
+    composed: ({ x }) => tf.mul(x, tf.add(tf.erf(x), 1)),
+    float64: ({ x }) => x.map((value) => value * (1 + erf(value))),
     shape: [n, d],
   },
 ]

@@ -2,7 +2,7 @@
 import { describe, layer } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer } from "effect"
-import { gelu, linear, normalize, sigmoid } from "../../src/model/kernels.ts"
+import { linear, normalize, scaledGelu, sigmoid } from "../../src/model/kernels.ts"
 import { f32, program, type Signature, sizeOf } from "../../src/model/Program.ts"
 import { attend } from "../../src/model/transformer.ts"
 import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
@@ -44,11 +44,11 @@ const operations: ReadonlyArray<Operation> = [
     float64: ({ x }) => [0, 1, 2].flatMap((i) => Array.from(float64.normalize(row(x, i, d)))),
   },
   {
-    name: "gelu",
+    name: "scaledGelu",
     inputs: { x: f32(n, d) },
     result: n * d,
-    tensors: ({ x }) => gelu(x),
-    float64: ({ x }) => x.map(float64.gelu),
+    tensors: ({ x }) => scaledGelu(x),
+    float64: ({ x }) => x.map((z) => Math.SQRT2 * float64.gelu(Math.SQRT2 * z)),
   },
   {
     name: "sigmoid",
@@ -61,7 +61,8 @@ const operations: ReadonlyArray<Operation> = [
     name: "attention",
     inputs: { q: f32(n, d), k: f32(n, d), v0: f32(n, d), v1: f32(n, d) },
     result: n * d,
-    tensors: ({ q, k, v0, v1 }) => attend({ queries: q, keyDifference: k, values: [v0, v1] }, 2),
+    tensors: ({ q, k, v0, v1 }) =>
+      attend(q, { keyDifference: k, valueDifference: tf.sub(v0, v1), value: v1 }, 2),
     float64: ({ q, k, v0, v1 }) =>
       q.map((_, i) => {
         const head = Math.floor(i / (d / 2)) * (d / 2)

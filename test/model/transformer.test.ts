@@ -62,31 +62,8 @@ const ourModel =
 const d = 24
 const heads = 4
 
-/** Attention outputs of `attend` and of softmax attention on the same queries, keys and values [n, 2, d]. */
-const attention = (
-  name: string,
-  body: (
-    q: tf.Tensor,
-    k: tf.Tensor,
-    v: tf.Tensor,
-  ) => { readonly ours: tf.Tensor; readonly softmax: tf.Tensor },
-  positions: number,
-) =>
-  run(
-    program({
-      name,
-      inputs: { q: f32(n, 2, d), k: f32(n, 2, d), v: f32(n, 2, d) },
-      outputs: { ours: f32(positions * n, d), softmax: f32(positions * n, d) },
-      body: ({ q, k, v }) => body(q, k, v),
-    }),
-    { q: noise(1, n * 2 * d), k: noise(2, n * 2 * d), v: noise(3, n * 2 * d) },
-  )
-
 /** Position i of x [n, 2, d]: [n, d]. */
 const position = (x: tf.Tensor, i: number) => tf.reshape(tf.slice(x, [0, i, 0], [-1, 1, -1]), [n, d])
-
-/** From [n, 2, d] to the halves [2n, d] that the model works on. */
-const toHalves = (x: tf.Tensor) => tf.concat([position(x, 0), position(x, 1)])
 
 layer(eager)("the transformer", (it) => {
   describe.each([1, 2, 3])("of %i layers", (layers) => {
@@ -141,49 +118,31 @@ layer(eager)("the transformer", (it) => {
     )
   })
 
-  describe("attend", () => {
-    it.effect("is softmax attention of both positions over both", () =>
-      Effect.gen(function* () {
-        const { ours, softmax } = yield* attention(
-          "attention of both positions",
-          (q, k, v) => ({
-            ours: attend(
-              {
-                queries: toHalves(q),
-                keyDifference: tf.sub(position(k, 0), position(k, 1)),
-                values: [position(v, 0), position(v, 1)],
-              },
-              heads,
-            ),
-            softmax: toHalves(plain.softmaxAttention(q, k, v, heads)),
-          }),
-          2,
-        )
-        assertClose(ours, softmax, 1e-6)
-      }),
-    )
-
-    it.effect("is softmax attention of position 0 alone", () =>
-      Effect.gen(function* () {
-        const { ours, softmax } = yield* attention(
-          "attention of position 0",
-          (q, k, v) => ({
-            ours: attend(
-              {
-                queries: position(q, 0),
-                keyDifference: tf.sub(position(k, 0), position(k, 1)),
-                values: [position(v, 0), position(v, 1)],
-              },
-              heads,
-            ),
-            softmax: position(plain.softmaxAttention(q, k, v, heads), 0),
-          }),
-          1,
-        )
-        assertClose(ours, softmax, 1e-6)
-      }),
-    )
-  })
+  it.effect("attend is softmax attention of a position over both", () =>
+    Effect.gen(function* () {
+      const results = yield* run(
+        program({
+          name: "attention",
+          inputs: { q: f32(n, 2, d), k: f32(n, 2, d), v: f32(n, 2, d) },
+          outputs: { ours: f32(2, n, d), softmax: f32(2, n, d) },
+          body: ({ q, k, v }) => {
+            const attended = {
+              keyDifference: tf.sub(position(k, 0), position(k, 1)),
+              valueDifference: tf.sub(position(v, 0), position(v, 1)),
+              value: position(v, 1),
+            }
+            const softmax = plain.softmaxAttention(q, k, v, heads)
+            return {
+              ours: tf.stack([0, 1].map((i) => attend(position(q, i), attended, heads))),
+              softmax: tf.stack([0, 1].map((i) => position(softmax, i))),
+            }
+          },
+        }),
+        { q: noise(1, n * 2 * d), k: noise(2, n * 2 * d), v: noise(3, n * 2 * d) },
+      )
+      assertClose(results.ours, results.softmax, 1e-6)
+    }),
+  )
 
   it.effect("normLinear is LayerNorm followed by a projection", () =>
     Effect.gen(function* () {
@@ -194,7 +153,7 @@ layer(eager)("the transformer", (it) => {
           inputs: { x: f32(n, d), gamma: f32(d), beta: f32(d), weight: f32(out, d), bias: f32(out) },
           outputs: { ours: f32(n, out), separate: f32(n, out) },
           body: ({ x, gamma, beta, weight, bias }) => ({
-            ours: normLinear(x, [gamma, beta], [weight, bias]),
+            ours: normLinear([gamma, beta], [weight, bias])(x),
             separate: tf.add(tf.matMul(plain.layerNorm(x, gamma, beta), weight, false, true), bias),
           }),
         }),
@@ -210,16 +169,20 @@ layer(eager)("the transformer", (it) => {
     }),
   )
 
-  it.effect("embed gives position 0 of all pairs, then position 1", () =>
+  it.effect("embed gives the embeddings of each position", () =>
     Effect.gen(function* () {
       const layout = smallLayout(2)
       const embeddings = program({
         name: "embeddings",
         inputs: modelInputs(layout),
-        outputs: { ours: f32(2 * n, d), perExample: f32(2 * n, d) },
+        outputs: { ours: f32(2, n, d), perExample: f32(2, n, d) },
         body: ({ theta, a, b }) => {
           const p = unpack(layout, theta)
-          return { ours: embed(p, a, b), perExample: toHalves(plain.embed(p, a, b)) }
+          const perExample = plain.embed(p, a, b)
+          return {
+            ours: tf.stack([...embed(p, a, b)]),
+            perExample: tf.stack([0, 1].map((i) => position(perExample, i))),
+          }
         },
       })
       const { ours, perExample } = yield* run(embeddings, modelValues(layout))

@@ -129,9 +129,7 @@ export class Graph {
     results: ReadonlyArray<Name>,
   ): Uint8Array {
     const { nodes, constants } = this.#reachable(results)
-    return serialize(
-      graphProto("main", [...nodes.map(nodeProto), ...passOn(results, outputs)], inputs, outputs, constants),
-    )
+    return serialize(graphProto("main", delivering(nodes, results, outputs), inputs, outputs, constants))
   }
 
   /**
@@ -149,10 +147,7 @@ export class Graph {
     }))
     const body = graphProto(
       "step",
-      [
-        ...nodes.filter(isVarying).map(nodeProto),
-        ...passOn([condition.name, ...carry.result, ...stacked.result], next),
-      ],
+      delivering(nodes.filter(isVarying), [condition.name, ...carry.result, ...stacked.result], next),
       [{ name: iteration, type: "int64", shape: [] }, condition, ...carry.input],
       next,
       new Map(),
@@ -172,17 +167,35 @@ export class Graph {
     return serialize(graphProto("main", [...invariant, loop], inputs, outputs, constants))
   }
 
-  /** The nodes and constants that the named values depend on, in order. */
+  /**
+   * The nodes and constants that the named values depend on, sorted such that onnxruntime executes them in the order of the
+   * trace, so that a gradient's products run while what they read is still in the cache.
+   *
+   * From the end of the graph, it runs first what the last of a node's producers (last in the list) needs. So nodes stand in the
+   * list depth first, and what was traced last before what was traced first; but what needs nothing but inputs runs last.
+   */
   #reachable(names: ReadonlyArray<Name>) {
-    const needed = new Set(names)
+    const positions = new Map(
+      this.#nodes.flatMap((node, i) => node.outputs.map((name) => [name, i] as const)),
+    )
+    const isReady = this.#nodes.map(({ inputs }) => !inputs.some((name) => positions.has(name)))
+    const seen = new Set<number>()
     const nodes: Array<Node> = []
-    for (const node of this.#nodes.toReversed()) {
-      if (!node.outputs.some((name) => needed.has(name))) continue
-      for (const name of node.inputs) needed.add(name)
-      nodes.push(node)
+    const visit = (wanted: ReadonlyArray<Name>): void => {
+      const producers = wanted.flatMap((name) => positions.get(name) ?? [])
+      producers.sort((i, j) => Number(isReady[j]) - Number(isReady[i]) || j - i)
+      for (const i of producers) {
+        if (seen.has(i)) continue
+        seen.add(i)
+        const node = this.#nodes[i]
+        visit(node.inputs)
+        nodes.push(node)
+      }
     }
+    visit(names)
+    const needed = new Set([...names, ...nodes.flatMap((node) => node.inputs)])
     const constants = new Map([...this.#constants].filter(([name]) => needed.has(name)))
-    return { nodes: nodes.reverse(), constants }
+    return { nodes, constants }
   }
 }
 
@@ -224,11 +237,33 @@ const nodeProto = (node: Node): NodeProto =>
     attribute: Object.entries(node.attributes).map(([name, value]) => attributeProto(name, value)),
   })
 
-/** An output must be produced by a node of its own graph, also where it is an input or named twice. */
-const passOn = (results: ReadonlyArray<Name>, outputs: ReadonlyArray<Port>): Array<NodeProto> =>
-  results.map((name, i) =>
-    create(NodeProtoSchema, { opType: "Identity", input: [name], output: [outputs[i].name] }),
-  )
+/**
+ * The nodes, leaving `results` under the names of `outputs`: a node's output takes the first name that is wanted of it. What
+ * no node of the graph produces, or is wanted by two names, is copied.
+ */
+const delivering = (
+  nodes: ReadonlyArray<Node>,
+  results: ReadonlyArray<Name>,
+  outputs: ReadonlyArray<Port>,
+): Array<NodeProto> => {
+  const produced = new Set(nodes.flatMap((node) => node.outputs))
+  const newNames = new Map<Name, Name>()
+  const copied = results.flatMap((from, i) => {
+    const to = outputs[i].name
+    if (!produced.has(from) || newNames.has(from)) return [{ from, to }]
+    newNames.set(from, to)
+    return []
+  })
+  const renamed = (name: Name): Name => newNames.get(name) ?? name
+  return [
+    ...nodes.map((node) =>
+      nodeProto({ ...node, inputs: node.inputs.map(renamed), outputs: node.outputs.map(renamed) }),
+    ),
+    ...copied.map(({ from, to }) =>
+      create(NodeProtoSchema, { opType: "Identity", input: [renamed(from)], output: [to] }),
+    ),
+  ]
+}
 
 const valueInfo = ({ name, type, shape }: Port) =>
   create(ValueInfoProtoSchema, {

@@ -4,7 +4,7 @@
  * To teach the tracer a new operation, add one entry here; its name is TensorFlow.js's kernel name.
  */
 import * as tf from "@tensorflow/tfjs"
-import { Gelu, InverseDeviation, Linear, layerNormEpsilon, Normalize } from "../../../model/kernels.ts"
+import { InverseDeviation, Linear, layerNormEpsilon, Normalize } from "../../../model/kernels.ts"
 import { sizeOf } from "../../../model/Program.ts"
 import type { ElementType, Graph, Name } from "./graph.ts"
 
@@ -95,14 +95,11 @@ const matMul: Kernel = (graph, { a, b }, { transposeA, transposeB }) => {
   return reshape(graph, { name, shape, dtype: "float32" }, [...batch, ...shape])
 }
 
+/** Rows of an identity matrix: ten times as fast as ONNX's `OneHot`. */
 const oneHot = (graph: Graph, indices: Traced, depth: number): Traced => {
-  const name = one(
-    graph.node("OneHot", [
-      cast(graph, indices, "int64").name,
-      graph.constant("int64", [], [depth]),
-      graph.constant("float32", [2], [0, 1]),
-    ]),
-  )
+  const identity = Float32Array.from({ length: depth * depth }, (_, i) => (i % (depth + 1) === 0 ? 1 : 0))
+  const rows = graph.constant("float32", [depth, depth], identity)
+  const name = one(graph.node("Gather", [rows, indices.name], { axis: 0 }))
   return { name, shape: [...indices.shape, depth], dtype: "float32" }
 }
 
@@ -281,10 +278,6 @@ export const kernels: Readonly<Record<string, Kernel>> = {
     ...x,
     name: layerNormalization(graph, x).inverseDeviation,
     shape: x.shape.with(x.shape.length - 1, 1),
-  }),
-  [Gelu]: (graph, { x }) => ({
-    ...x,
-    name: one(graph.node("Gelu", [x.name], {}, { domain: "com.microsoft" })),
   }),
 }
 

@@ -32,11 +32,7 @@ describe("a graph", () => {
     const exp = graph.node("Exp", ["x"])
     assert.deepStrictEqual(graph.node("Exp", ["x"]), exp)
     const sum = graph.node("Add", [...exp, ...graph.node("Exp", ["x"])])
-    assert.deepStrictEqual(ops(decode(graph.toModel([port("x")], [port("y")], sum))), [
-      "Exp",
-      "Add",
-      "Identity",
-    ])
+    assert.deepStrictEqual(ops(decode(graph.toModel([port("x")], [port("y")], sum))), ["Exp", "Add"])
   })
 
   it("tells nodes apart by op, domain, inputs, attributes and number of outputs", () => {
@@ -83,9 +79,35 @@ describe("a graph", () => {
     const { node, initializer } = decode(graph.toModel([port("x")], [port("y")], needed))
     assert.deepStrictEqual(
       node.map(({ opType }) => opType),
-      ["Add", "Identity"],
+      ["Add"],
     )
     assert.lengthOf(initializer, 1)
+  })
+
+  it("gives a result its output's name, and copies one that is an input or has another name already", () => {
+    const graph = new Graph()
+    const [exp] = graph.node("Exp", ["x"])
+    const outputs = ["a", "b", "c"].map(port)
+    const { node } = decode(graph.toModel([port("x")], outputs, [exp, "x", exp]))
+    assert.deepStrictEqual(
+      node.map(({ opType, input, output }) => [opType, ...input, ...output]),
+      [
+        ["Exp", "x", "a"],
+        ["Identity", "x", "b"],
+        ["Identity", "a", "c"],
+      ],
+    )
+  })
+
+  it("lists last what was traced first, and what needs inputs alone, where a node needs several", () => {
+    const graph = new Graph()
+    const [exp] = graph.node("Exp", ["x"])
+    const [ready] = graph.node("Log", ["x"])
+    const [first] = graph.node("Neg", [exp])
+    const [second] = graph.node("Sqrt", [exp])
+    const sum = graph.node("Sum", [ready, second, first])
+    const model = decode(graph.toModel([port("x")], [port("y")], sum))
+    assert.deepStrictEqual(ops(model), ["Log", "Exp", "Sqrt", "Neg", "Sum"])
   })
 })
 
@@ -102,7 +124,7 @@ describe("a program's model", () => {
         },
       }),
     )
-    assert.deepStrictEqual(ops(decode(model)), ["Exp", "Mul", "Add", "Identity"])
+    assert.deepStrictEqual(ops(decode(model)), ["Exp", "Mul", "Add"])
   })
 
   it("names inputs and outputs by their keys, with type and shape", () => {
