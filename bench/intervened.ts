@@ -22,7 +22,7 @@ import { intervene } from "../src/stages/intervene.ts"
 import { train } from "../src/stages/train.ts"
 import { append, count, recording, spread } from "./measured.ts"
 
-const FILE = "intervened.ndjson"
+const NAME = "intervened"
 const THREADS = 1
 const BLOCK = paper.train.evaluateEvery
 const NATURAL = "natural"
@@ -102,7 +102,7 @@ export const intervened = Command.make(
   {
     rounds: count("rounds", 7, "Alternations"),
     steps: count("steps", 50, `Timed steps of each arm, in blocks of ${BLOCK}`),
-    record: recording(FILE),
+    record: recording(NAME),
   },
   Effect.fn(
     function* ({ rounds, steps, record }) {
@@ -120,7 +120,7 @@ export const intervened = Command.make(
       const medianMsPerRound = Object.fromEntries(
         names.map((name) => [name, of(name).map((time) => Number(time.toFixed(3)))]),
       )
-      yield* append(FILE, {
+      yield* append(NAME, {
         versions: { grokscope: version },
         threads: THREADS,
         rounds,

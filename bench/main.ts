@@ -3,11 +3,23 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { intervened } from "./intervened.ts"
-import { step } from "./step.ts"
+import { coupling, directions, evaluate, multitask, step, svds } from "./races.ts"
+import { reproduce } from "./reproduce.ts"
+import { store } from "./store.ts"
 
 const bench = Command.make("bench").pipe(
   Command.withDescription("Side-by-side benchmarks"),
-  Command.withSubcommands([step, intervened]),
+  Command.withSubcommands([
+    step,
+    multitask,
+    intervened,
+    evaluate,
+    coupling,
+    ...svds,
+    directions,
+    store,
+    reproduce,
+  ]),
 )
 
 NodeRuntime.runMain(Command.run(bench, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer)))

@@ -1,11 +1,18 @@
 /** What the cases of `pnpm bench` share: their options' form, how figures are printed, where they are recorded. */
 import { cpus } from "node:os"
 import { fileURLToPath } from "node:url"
-import { DateTime, Effect, FileSystem, Schema } from "effect"
+import { Clock, DateTime, Effect, FileSystem, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { quantile } from "../src/numerics/statistics.ts"
 
 export const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+/** Milliseconds that an effect takes, and its result. */
+export const timed = Effect.fn("timed")(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const start = yield* Clock.currentTimeNanos
+  const result = yield* effect
+  return { result, milliseconds: Number((yield* Clock.currentTimeNanos) - start) / 1e6 }
+})
 
 /** A count of at least 1. */
 export const count = (name: string, byDefault: number, description: string) =>
@@ -15,10 +22,11 @@ export const count = (name: string, byDefault: number, description: string) =>
     Flag.withDescription(description),
   )
 
-export const recording = (file: string) =>
+/** Whether to keep the figures of a case. */
+export const recording = (name: string) =>
   Flag.Boolean("record").pipe(
     Flag.withDefault(false),
-    Flag.withDescription(`Append the figures to bench/results/${file}`),
+    Flag.withDescription(`Append the figures to bench/results/${name}.ndjson`),
   )
 
 /** `median (lowest–highest)`. */
@@ -27,12 +35,12 @@ export const spread = (values: ReadonlyArray<number>, unit: string): string => {
   return `${middle}${unit} (${low}–${high})`
 }
 
-/** Appends one line to a file of results: when and where, then the figures. */
-export const append = Effect.fn("append")(function* (file: string, figures: object) {
+/** Appends one line to the results of a case: when and where, then the figures. */
+export const append = Effect.fn("append")(function* (name: string, figures: object) {
   const fs = yield* FileSystem.FileSystem
   const at = DateTime.formatIso(yield* DateTime.now)
   const machine = `${cpus()[0]?.model} x${cpus().length}`
   yield* fs.makeDirectory(here("./results"), { recursive: true })
   const line = JSON.stringify({ at, machine, ...figures })
-  yield* fs.writeFileString(here(`./results/${file}`), `${line}\n`, { flag: "a" })
+  yield* fs.writeFileString(here(`./results/${name}.ndjson`), `${line}\n`, { flag: "a" })
 })

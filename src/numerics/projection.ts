@@ -14,6 +14,7 @@
 import { dot } from "./gram.ts"
 import { quickNormalsInto, type Stream } from "./random.ts"
 import { numericalRank, type ThinSvd, thinSvdFromGram } from "./svd.ts"
+import { chunk, chunkAt, clamped, sumChunk, together } from "./weightedSum.ts"
 
 /** The projection P g of a vector onto the leading directions of a buffer; made by {@link RollingBasis}. */
 export interface Projection {
@@ -44,11 +45,14 @@ export interface RollingBasis {
   readonly products: (g: Float32Array) => Float64Array
   /** Projection of g onto the first `rank` right singular vectors. Changes nothing. */
   readonly projection: (g: Float32Array, rank: number) => Projection
-  /**
-   * Writes Σ_i c_i row_i, or `from` less that, rounded to float32, to `out` `[D]`. Returns B · out `[n]`, in the same pass
-   * over the rows: pass it to `push` if `out` itself is stored next.
-   */
-  readonly combine: (coefficients: Float64Array, out: Float32Array, from?: Float32Array) => Float64Array
+  /** Writes Σ_i c_i row_i, or `from` less that, rounded to float32, to `out` `[D]`. */
+  readonly combine: (coefficients: Float64Array, out: Float32Array, from?: Float32Array) => void
+  /** The same; returns B · out `[n]`, in the same pass over the rows: pass it to `push` if `out` itself is stored next. */
+  readonly combineForPush: (
+    coefficients: Float64Array,
+    out: Float32Array,
+    from?: Float32Array,
+  ) => Float64Array
   /**
    * The rows as they are now: what {@link rollingBasis} needs to go on bit for bit.
    *
@@ -92,6 +96,14 @@ export const rollingBasis = (
       }
     },
     combine: (coefficients, out, from) => combineRows(rows, coefficients, out, from),
+    combineForPush: (coefficients, out, from) => {
+      const products = zeroProducts(rows)
+      combineRows(rows, coefficients, out, from, (start, part, count) =>
+        // The rows' parts are still in the cache.
+        addChunkProducts(rows, start, part, count, products),
+      )
+      return products.slice(0, rows.length)
+    },
     rows: () => [...rows],
     gram: () => gram.slice(),
   }
@@ -115,7 +127,7 @@ export const randomProjection = (rank: number, size: number) => {
     }
     const svd = thinSvdFromGram(gram, rank)
     const products = Float64Array.from(rows, (row) => dot(row, g))
-    sumRows(rows, coefficientsOf(svd, products, numericalRank(svd)), out)
+    combineRows(rows, coefficientsOf(svd, products, numericalRank(svd)), out)
   }
 }
 
@@ -150,19 +162,6 @@ const rolled = (gram: Float64Array, dropped: number, products: Float64Array): Fl
   return next
 }
 
-/** So many numbers of a row at a time: partial sums stay exact, and the shared vector stays in the first cache. */
-const chunk = 1024
-
-/** Rows that one pass of the inner loops takes together, so that each shared number is loaded once for all. */
-const together = 4
-
-/** Row i, or the last one beyond the end: there the results do not count. */
-const clamped = (rows: ReadonlyArray<Float32Array>, i: number): Float32Array =>
-  rows[Math.min(i, rows.length - 1)]
-
-/** Numbers from `start` to the end of its chunk. */
-const chunkAt = (length: number, start: number): number => Math.min(chunk, length - start)
-
 /** `row_i · g` for all rows. Each product is summed in the same order, whatever the other rows. */
 const rowProducts = (rows: ReadonlyArray<Float32Array>, g: Float32Array): Float64Array => {
   const products = zeroProducts(rows)
@@ -175,34 +174,25 @@ const rowProducts = (rows: ReadonlyArray<Float32Array>, g: Float32Array): Float6
   return products.slice(0, rows.length)
 }
 
-/** Writes `Σ_i c_i row_i`, zeros without rows, to `out`. */
-const sumRows = (rows: ReadonlyArray<Float32Array>, coefficients: Float64Array, out: Float32Array): void => {
-  const sums = new Float64Array(chunk)
-  for (let start = 0; start < out.length; start += chunk) {
-    const count = chunkAt(out.length, start)
-    sumChunk(rows, coefficients, start, count, sums)
-    for (let i = 0; i < count; i++) out[start + i] = sums[i]
-  }
-}
-
-/** Writes `Σ_i c_i row_i`, or `from` less that, to `out`; returns the products of `out` with the rows. */
+/**
+ * Writes `Σ_i c_i row_i` (zeros without rows), or `from` less that, to `out`. `visit` gets what was written, a chunk at a time:
+ * where it starts, its numbers, and their count.
+ */
 const combineRows = (
   rows: ReadonlyArray<Float32Array>,
   coefficients: Float64Array,
   out: Float32Array,
   from?: Float32Array,
-): Float64Array => {
-  const products = zeroProducts(rows)
+  visit?: (start: number, part: Float64Array, count: number) => void,
+): void => {
   const sums = new Float64Array(chunk)
   for (let start = 0; start < out.length; start += chunk) {
     const count = chunkAt(out.length, start)
     sumChunk(rows, coefficients, start, count, sums)
     if (from !== undefined) for (let i = 0; i < count; i++) sums[i] = from[start + i] - sums[i]
     for (let i = 0; i < count; i++) sums[i] = out[start + i] = Math.fround(sums[i])
-    // The rows' parts are still in the cache.
-    addChunkProducts(rows, start, sums, count, products)
+    visit?.(start, sums, count)
   }
-  return products.slice(0, rows.length)
 }
 
 /** Room for the products with all rows, and with those that stand in for rows beyond the end. */
@@ -222,25 +212,6 @@ const addChunkProducts = (
     const r2 = clamped(rows, r + 2)
     const r3 = clamped(rows, r + 3)
     addProducts(rows[r], r1, r2, r3, start, part, count, products, r)
-  }
-}
-
-/** Writes `Σ_i c_i row_i` of the rows' numbers from `start` on to `sums` [count]. */
-const sumChunk = (
-  rows: ReadonlyArray<Float32Array>,
-  coefficients: Float64Array,
-  start: number,
-  count: number,
-  sums: Float64Array,
-): void => {
-  const weight = (r: number): number => (r < rows.length ? coefficients[r] : 0)
-  sums.fill(0)
-  for (let r = 0; r < rows.length; r += together) {
-    const r1 = clamped(rows, r + 1)
-    const r2 = clamped(rows, r + 2)
-    const r3 = clamped(rows, r + 3)
-    const [w0, w1, w2, w3] = [weight(r), weight(r + 1), weight(r + 2), weight(r + 3)]
-    addWeighted(rows[r], r1, r2, r3, w0, w1, w2, w3, start, count, sums)
   }
 }
 
@@ -270,23 +241,4 @@ const addProducts = (
   products[at + 1] += s1
   products[at + 2] += s2
   products[at + 3] += s3
-}
-
-const addWeighted = (
-  r0: Float32Array,
-  r1: Float32Array,
-  r2: Float32Array,
-  r3: Float32Array,
-  w0: number,
-  w1: number,
-  w2: number,
-  w3: number,
-  start: number,
-  count: number,
-  sums: Float64Array,
-): void => {
-  for (let i = 0; i < count; i++) {
-    const k = start + i
-    sums[i] += w0 * r0[k] + w1 * r1[k] + w2 * r2[k] + w3 * r3[k]
-  }
 }

@@ -5,6 +5,7 @@
  * Squaring costs half of the digits: a singular value below about 1e-8 of the largest is rounding noise.
  */
 import { EigenvalueDecomposition, Matrix } from "ml-matrix"
+import { chunk, chunkAt, sumChunk } from "./weightedSum.ts"
 
 /** Left half of a thin SVD; made by {@link thinSvdFromGram}. */
 export interface ThinSvd {
@@ -63,29 +64,17 @@ export const rightSingularVectors = (
 ): Array<Float32Array> => {
   const basis: Array<Float32Array> = []
   const rank = Math.min(k, numericalRank(svd))
+  const length = rows.length === 0 ? 0 : rows[0].length
+  const v = new Float64Array(length)
   for (let column = 0; column < rank; column++) {
-    const v = combine(rows, svd, column)
+    for (let start = 0; start < length; start += chunk) {
+      const count = chunkAt(length, start)
+      sumChunk(rows, svd.leftVectors[column], start, count, v.subarray(start, start + count))
+    }
     for (const earlier of basis) removeComponent(v, earlier)
     basis.push(toUnit(v))
   }
   return basis
-}
-
-const chunk = 4096
-
-/** `Xᵀ u_k`, chunk by chunk so that the sums stay in the processor's first cache. */
-const combine = (rows: ReadonlyArray<Float32Array>, svd: ThinSvd, column: number): Float64Array => {
-  const n = rows.length
-  const sums = new Float64Array(n === 0 ? 0 : rows[0].length)
-  for (let start = 0; start < sums.length; start += chunk) {
-    const end = Math.min(start + chunk, sums.length)
-    for (let r = 0; r < n; r++) {
-      const row = rows[r]
-      const weight = svd.leftVectors[column][r]
-      for (let i = start; i < end; i++) sums[i] += weight * row[i]
-    }
-  }
-  return sums
 }
 
 const removeComponent = (v: Float64Array, unit: Float32Array): void => {

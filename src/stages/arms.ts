@@ -167,9 +167,13 @@ const openWindowed = (
         return untouched(natural)
       }
       const { coefficients, products, energyShare } = basis.projection(natural, rank)
-      const modified = basis.combine(coefficients, vector, arm === "remove-sed" ? natural : undefined)
-      if (buffer === "natural") basis.push(natural, products)
-      else basis.push(vector, modified)
+      const from = arm === "remove-sed" ? natural : undefined
+      if (buffer === "natural") {
+        basis.combine(coefficients, vector, from)
+        basis.push(natural, products)
+      } else {
+        basis.push(vector, basis.combineForPush(coefficients, vector, from))
+      }
       return { vector, modified: true, energyShare: Number.isFinite(energyShare) ? energyShare : null }
     },
     freezes: () => false,

@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import { type Block, blocks } from "../model/blocks.ts"
 import { norm } from "../numerics/gram.ts"
-import { normalsInto, stream } from "../numerics/random.ts"
+import { quickNormalsInto, stream } from "../numerics/random.ts"
 import { rightSingularVectors } from "../numerics/svd.ts"
 import type { Window } from "../numerics/windows.ts"
 import { float64, getTable, getTensors } from "../services/artifacts.ts"
@@ -69,7 +69,7 @@ export const MOST_DRAWS = 2 ** 12
 /** Random Gaussian unit vector [size] number `index` at a training step. */
 export const randomDirection = (seed: number, step: number, index: number, size: number): Float32Array => {
   const direction = new Float32Array(size)
-  normalsInto(stream(seed, "random-direction", step * MOST_DRAWS + index), direction)
+  quickNormalsInto(stream(seed, "random-direction", step * MOST_DRAWS + index), direction)
   const scale = 1 / norm(direction)
   for (let i = 0; i < size; i++) direction[i] *= scale
   return direction

@@ -24,19 +24,19 @@ export const openEvaluation = Effect.fn("openEvaluation")(function* (
     all,
     Int32Array.from({ length: padded }, (_, i) => i % count),
   )
+  const placesOf = (train: boolean) => isTrain.flatMap((isTrainPair, i) => (isTrainPair === train ? [i] : []))
+  const [trainPlaces, testPlaces] = [placesOf(true), placesOf(false)]
   return Effect.fnUntraced(function* (theta: Float32Array) {
     const { ys } = yield* program.run({ carry: {}, xs, constants: { theta } })
-    /** Each task's mean over the training or the test pairs of values [padded·tasks]. */
-    const averages = (values: ArrayLike<number>, train: boolean) =>
-      Array.from({ length: tasks }, (_, task) =>
-        mean(isTrain.flatMap((isTrainPair, i) => (isTrainPair === train ? [values[i * tasks + task]] : []))),
-      )
+    /** Each task's mean over some pairs of values [padded·tasks]. */
+    const averages = (values: ArrayLike<number>, places: ReadonlyArray<number>) =>
+      Array.from({ length: tasks }, (_, task) => mean(places.map((i) => values[i * tasks + task])))
     const summed = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0)
-    const taskTrainAccuracy = averages(ys.correct, true)
-    const taskTestAccuracy = averages(ys.correct, false)
+    const taskTrainAccuracy = averages(ys.correct, trainPlaces)
+    const taskTestAccuracy = averages(ys.correct, testPlaces)
     const evaluation: Evaluation = {
-      trainLoss: summed(averages(ys.loss, true)),
-      testLoss: summed(averages(ys.loss, false)),
+      trainLoss: summed(averages(ys.loss, trainPlaces)),
+      testLoss: summed(averages(ys.loss, testPlaces)),
       trainAccuracy: Math.min(...taskTrainAccuracy),
       testAccuracy: Math.min(...taskTestAccuracy),
       taskTrainAccuracy,

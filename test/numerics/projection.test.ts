@@ -180,7 +180,7 @@ describe("rolling buffer", () => {
     for (const row of rows) {
       const { coefficients } = told.projection(row, 2)
       const out = new Float32Array(2500)
-      const products = told.combine(coefficients, out, what === "kept" ? undefined : row)
+      const products = told.combineForPush(coefficients, out, what === "kept" ? undefined : row)
       assertSameBits(products, told.products(out))
       told.push(out, products)
       computed.push(out)
