@@ -17,14 +17,30 @@ export const StepFigures = Schema.Struct({
 })
 export type StepFigures = typeof StepFigures.Type
 
-/** An entry of the cursor: the state after `step`, kept for the newest entry and for step 0, and the block's figures. */
+/**
+ * An entry of the cursor: a block's figures, and the state after `step`; null where it was not stored, see {@link blocksPerState}.
+ * The state of the newest entry that has one is kept, and that of step 0.
+ */
 export const Block = Schema.Struct({
   step: Schema.Int,
-  state: ArtifactRef,
+  state: Schema.NullOr(ArtifactRef),
   figures: Schema.Array(StepFigures),
   evaluation: Evaluation,
 })
 export type Block = typeof Block.Type
+
+/** Bytes of states that are written for each step, at most: a window of 20 rows makes a state 14 MB, one of 64 rows 37 MB. */
+const BYTES_PER_STEP = 150_000
+
+/** Blocks of `every` steps from one stored state to the next: 1 for a state without a window, at the paper's size. */
+export const blocksPerState = (
+  { theta, first, second }: TrainingState,
+  rows: ReadonlyArray<Float32Array>,
+  every: number,
+): number => {
+  const bytes = [theta, first, second, ...rows].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  return Math.ceil(bytes / (every * BYTES_PER_STEP))
+}
 
 export const storeBlockState = ({ theta, first, second }: TrainingState, rows: ReadonlyArray<Float32Array>) =>
   putTensors({
@@ -34,7 +50,7 @@ export const storeBlockState = ({ theta, first, second }: TrainingState, rows: R
     ...Object.fromEntries(rows.map((row, i) => [`row.${i}`, f32Tensor(row)])),
   })
 
-export const loadBlockState = Effect.fn("loadBlockState")(function* ({ state }: Block) {
+export const loadBlockState = Effect.fn("loadBlockState")(function* (state: ArtifactRef) {
   const tensors = yield* getTensors(state)
   const count = Object.keys(tensors).filter((name) => name.startsWith("row.")).length
   const training: TrainingState = {
@@ -64,7 +80,7 @@ export const passedNaturally = ({ step, evaluation, losses, gradientNorms }: Nat
   })),
 })
 
-/** The blocks to go on from, from step `first` on: up to the last one whose state is there. */
+/** The blocks to go on from, from step `first` on, up to the last one whose state is there; and that state. */
 export const resumable = Effect.fn("resumable")(function* (
   entries: ReadonlyArray<unknown>,
   every: number,
@@ -77,6 +93,10 @@ export const resumable = Effect.fn("resumable")(function* (
     if (Option.isNone(block) || block.value.step !== first + blocks.length * every) break
     blocks.push(block.value)
   }
-  while (blocks.length > 0 && !(yield* store.has(blocks[blocks.length - 1].state))) blocks.pop()
-  return blocks
+  while (blocks.length > 0) {
+    const { state } = blocks[blocks.length - 1]
+    if (state !== null && (yield* store.has(state))) return { blocks, state }
+    blocks.pop()
+  }
+  return { blocks, state: null }
 })

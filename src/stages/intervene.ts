@@ -26,6 +26,7 @@ import { release, TensorEngine } from "../services/TensorEngine.ts"
 import { type Arm, InterventionConfig, openArm } from "./arms.ts"
 import { makeBeside } from "./beside.ts"
 import {
+  blocksPerState,
   loadBlockState,
   type Passed,
   passedNaturally,
@@ -168,14 +169,20 @@ const openRun = Effect.fn("openRun")(function* (input: typeof Input.Type, cursor
   const first = before.length === 0 ? 0 : before[before.length - 1].step + every
   // A run that did not branch has entries from the beginning, which are as good.
   const fromStart = yield* resumable(cursor.entries, every, 0)
-  const own = fromStart.length > 0 ? fromStart : yield* resumable(cursor.entries, every, first)
-  const passed: Array<Passed> = fromStart.length > 0 ? [...own] : [...before, ...own]
-  const last = own.at(-1)
+  const isFromStart = fromStart.state !== null
+  const { blocks: own, state } = isFromStart ? fromStart : yield* resumable(cursor.entries, every, first)
+  const passed: Array<Passed> = isFromStart ? [...own] : [...before, ...own]
   const { training, rows } =
-    last === undefined
+    state === null
       ? { training: branch?.state ?? initialState(layoutOf(data, model), seed), rows: [] }
-      : yield* loadBlockState(last)
-  return { own, passed, training, rows }
+      : yield* loadBlockState(state)
+  return { own, state, passed, training, rows }
+})
+
+const copyOf = ({ theta, first, second }: TrainingState): TrainingState => ({
+  theta: theta.slice(),
+  first: first.slice(),
+  second: second.slice(),
 })
 
 /** All blocks up to the end of the run. */
@@ -185,38 +192,42 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, 
   const progress = yield* Progress
   const layout = layoutOf(data, model)
   const evaluate = yield* openEvaluation(layout, yield* loadPairs(data))
-  const { own, passed, training, rows } = yield* openRun(input, cursor)
+  const { own, state: loaded, passed, training, rows } = yield* openRun(input, cursor)
+  const drop = (state: ArtifactRef | null) => (state === null ? Effect.void : artifacts.drop(state))
   // A kill between a commit and the deletion of the state before it leaves that state behind.
-  yield* Effect.forEach(own.slice(1, -1), ({ state }) => artifacts.drop(state), { discard: true })
+  yield* Effect.forEach(own.slice(1, -1), ({ state }) => drop(state), { discard: true })
   const arm = openArm(intervention, sizeOfRanges(rangesOf(layout, input.block)), seed, rows)
   const step = yield* openStep(input, arm)
-  /** Newest block that is stored. */
-  let previous = own.at(-1)
+  /** The newest state that is stored, but for that before the first step, which is the same for every arm. */
+  let newest = own.length > 1 || own[0]?.step !== 0 ? loaded : null
   const storing = makeBeside<StoreError, ArtifactStore>()
 
   const store = Effect.fnUntraced(function* (
-    state: TrainingState,
-    window: ReadonlyArray<Float32Array>,
-    block: Omit<StepBlock, "state">,
+    copied: { readonly state: TrainingState; readonly window: ReadonlyArray<Float32Array> } | null,
+    figures: Omit<StepBlock, "state">,
   ) {
-    const stored: StepBlock = { ...block, state: yield* storeBlockState(state, window) }
-    release(state.theta, state.first, state.second, ...window)
-    yield* cursor.advance(block.step, stored)
-    // The state before the first step is the same for every arm.
-    if (previous !== undefined && previous.step > 0) yield* artifacts.drop(previous.state)
-    previous = stored
+    const state = copied === null ? null : yield* storeBlockState(copied.state, copied.window)
+    if (copied !== null) {
+      release(copied.state.theta, copied.state.first, copied.state.second, ...copied.window)
+    }
+    const block: StepBlock = { ...figures, state }
+    yield* cursor.advance(block.step, block)
+    if (state !== null) {
+      yield* drop(newest)
+      newest = block.step === 0 ? null : state
+    }
     const losses = block.figures.map(({ loss }) => loss)
     const note = noteOn({ losses, evaluation: block.evaluation })
     yield* progress.step({ done: block.step, total: config.maxSteps, unit: "step", note })
   })
 
-  /** Evaluates a state, then stores a copy of it while the next block is computed. */
+  /** Evaluates a state, then stores the block, often with a copy of the state, while the next one is computed. */
   const commit = Effect.fnUntraced(function* (
     step: number,
-    { theta, first, second }: TrainingState,
+    state: TrainingState,
     figures: ReadonlyArray<StepFigures>,
   ) {
-    const evaluation = yield* evaluate(theta)
+    const evaluation = yield* evaluate(state.theta)
     const numbers = [
       ...figures.flatMap(({ loss, gradientNorm }) => [loss, gradientNorm]),
       evaluation.trainLoss,
@@ -224,9 +235,11 @@ const trainToEnd = Effect.fn("trainToEnd")(function* (input: typeof Input.Type, 
     ]
     if (!numbers.every(Number.isFinite)) return yield* Effect.andThen(storing.finish, new Diverged({ step }))
     passed.push({ step, figures, evaluation })
-    const copy: TrainingState = { theta: theta.slice(), first: first.slice(), second: second.slice() }
-    const window = arm.rows().map((row) => row.slice())
-    yield* storing.start(store(copy, window, { step, figures, evaluation }))
+    const window = arm.rows()
+    const every = config.evaluateEvery
+    const isStored = step % (every * blocksPerState(state, window, every)) === 0
+    const copied = isStored ? { state: copyOf(state), window: window.map((row) => row.slice()) } : null
+    yield* storing.start(store(copied, { step, figures, evaluation }))
   })
 
   let state = training

@@ -50,7 +50,7 @@ layer(workbench())("an arm whose warm-up never ends", (it) => {
     { name: "no window", intervention: { arm: "decay-only" } },
     { name: "another optimiser and schedule", train: sgd },
     { name: "several operations", operations: ["add", "sub", "mul"] },
-    { name: "the paper's sizes", size: paper, train: { batchSize: 512, maxSteps: 5 } },
+    { name: "the paper's sizes", size: paper, train: { batchSize: 512, maxSteps: 40, evaluateEvery: 40 } },
   ]
 
   it.effect.each(cases)("is the natural run, bit for bit ($name)", (change) =>

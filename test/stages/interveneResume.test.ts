@@ -6,6 +6,7 @@ import { sha256 } from "../../src/services/store/canonical.ts"
 import type { InterventionConfig } from "../../src/stages/arms.ts"
 import { intervene } from "../../src/stages/intervene.ts"
 import { Diverged } from "../../src/stages/training.ts"
+import { tiny } from "../pipelines/tiny.ts"
 import {
   type Change,
   entriesOf,
@@ -29,13 +30,17 @@ const result = ({ output, state: { theta, first, second, rows } }: Intervened) =
 const upTo = (maxSteps: number) => inputOf({ train: { maxSteps } })
 
 /** A run to step 20 that is interrupted at the commit of step `at`, before or after it is made. */
-const interrupted = Effect.fn("interrupted")(function* (at: number, when: "before" | "after") {
+const interrupted = Effect.fn("interrupted")(function* (
+  at: number,
+  when: "before" | "after",
+  change: Change = {},
+) {
   const key = freshKey()
   const { cursor, advanced } = yield* openCursor(key, (commit, position) => {
     if (position !== at) return commit
     return when === "before" ? Effect.interrupt : Effect.andThen(commit, Effect.interrupt)
   })
-  const exit = yield* Effect.exit(intervene.run(yield* upTo(20), cursor))
+  const exit = yield* Effect.exit(intervene.run(yield* inputOf(change), cursor))
   assert.isTrue(Exit.hasInterrupts(exit))
   return { key, advanced }
 })
@@ -43,7 +48,8 @@ const interrupted = Effect.fn("interrupted")(function* (at: number, when: "befor
 /** Deletes the states of a cursor's entries at these steps. */
 const dropStates = Effect.fn("dropStates")(function* (key: string, ...steps: ReadonlyArray<number>) {
   const store = yield* ArtifactStore
-  for (const { step, state } of yield* entriesOf(key)) if (steps.includes(step)) yield* store.drop(state)
+  for (const { step, state } of yield* entriesOf(key))
+    if (state !== null && steps.includes(step)) yield* store.drop(state)
 })
 
 layer(workbench())("an intervened run that goes on", (it) => {
@@ -98,8 +104,27 @@ layer(workbench())("an intervened run that goes on", (it) => {
       const store = yield* ArtifactStore
       const { key } = yield* intervened(yield* upTo(20))
       const kept: Array<number> = []
-      for (const { step, state } of yield* entriesOf(key)) if (yield* store.has(state)) kept.push(step)
+      for (const { step, state } of yield* entriesOf(key))
+        if (state !== null && (yield* store.has(state))) kept.push(step)
       assert.deepStrictEqual(kept, [0, 20])
+    }),
+  )
+
+  it.effect("stores a large state less often, and goes on from the newest one", () =>
+    Effect.gen(function* () {
+      const size = { ...tiny, model: { ...tiny.model, width: 48, feedForward: 96 } }
+      const straight = yield* intervened(yield* inputOf({ size }))
+      const { key } = yield* interrupted(15, "after", { size })
+      const stored = (yield* entriesOf(key)).map(({ step, state }) => [step, state !== null])
+      assert.deepStrictEqual(stored, [
+        [0, true],
+        [5, false],
+        [10, true],
+        [15, false],
+      ])
+      const continued = yield* intervened(yield* inputOf({ size }), key)
+      assert.deepStrictEqual(continued.advanced, [15, 20])
+      assert.deepStrictEqual(result(continued), result(straight))
     }),
   )
 

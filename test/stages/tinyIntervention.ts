@@ -61,7 +61,7 @@ export const inputOf = Effect.fn("inputOf")(function* (change: Change = {}) {
   return input
 })
 
-const Entry = Schema.Struct({ step: Schema.Int, state: ArtifactRef })
+const Entry = Schema.Struct({ step: Schema.Int, state: Schema.NullOr(ArtifactRef) })
 
 let cursors = 0
 /** The name of a cursor that nobody has used. */
@@ -74,7 +74,8 @@ export const entriesOf = Effect.fn("entriesOf")(function* (key: string) {
 })
 
 /** Parameters, moments and window [rows] of a stored state. */
-export const loadBlock = Effect.fn("loadBlock")(function* (state: ArtifactRef) {
+export const loadBlock = Effect.fn("loadBlock")(function* (state: ArtifactRef | null) {
+  if (state === null) return yield* Effect.die("no state was stored")
   const tensors = yield* getTensors(state)
   const rows = Object.keys(tensors).filter((name) => name.startsWith("row."))
   return {
