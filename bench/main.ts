@@ -2,9 +2,11 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
+import { chart } from "./chart.ts"
 import { intervened } from "./intervened.ts"
 import { coupling, directions, evaluate, multitask, step, svds } from "./races.ts"
 import { reproduce } from "./reproduce.ts"
+import { scale } from "./scale.ts"
 import { store } from "./store.ts"
 
 const bench = Command.make("bench").pipe(
@@ -19,6 +21,8 @@ const bench = Command.make("bench").pipe(
     directions,
     store,
     reproduce,
+    scale,
+    chart,
   ]),
 )
 

@@ -9,7 +9,7 @@ import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { median } from "../src/numerics/statistics.ts"
 import { append, count, here, recording, spread } from "./measured.ts"
 
-const Timing = Schema.Struct({
+export const Timing = Schema.Struct({
   peer: Schema.String,
   version: Schema.String,
   threads: Schema.Int,
@@ -19,7 +19,7 @@ const Timing = Schema.Struct({
   floorMs: Schema.optionalKey(Schema.Finite),
   peakMegabytes: Schema.optionalKey(Schema.Int),
 })
-type Timing = typeof Timing.Type
+export type Timing = typeof Timing.Type
 
 interface Competitor {
   readonly peer: string
@@ -52,7 +52,7 @@ const interpreters: Readonly<Record<string, string>> = {
 }
 
 /** One process's timing; fails where the peer is not installed. */
-const time = Effect.fn("time")(function* (
+export const time = Effect.fn("time")(function* (
   { script, options = [] }: Competitor,
   threads: number,
   steps: number,

@@ -10,6 +10,8 @@ const { values } = parseArgs({
     threads: { type: "string", default: "1" },
     steps: { type: "string", default: "1" },
     tasks: { type: "string", default: "1" },
+    width: { type: "string", default: "128" },
+    modulus: { type: "string", default: "97" },
     window: { type: "string", default: "20" },
     directions: { type: "string", default: "0" },
   },
@@ -19,6 +21,8 @@ export const options = {
   threads: Number(values.threads),
   steps: Number(values.steps),
   tasks: Number(values.tasks),
+  width: Number(values.width),
+  modulus: Number(values.modulus),
   window: Number(values.window),
   directions: Number(values.directions),
 }

@@ -1,5 +1,5 @@
 /**
- * Our side of `pnpm bench step` and `multitask`: the full training step, as `peers/pytorch_step.py` times PyTorch's. Steps run
+ * Our side of `pnpm bench step`, `multitask` and `scale`: the full training step, as `peers/pytorch_step.py` times PyTorch's. Steps run
  * in blocks of 25 as in training, so a step's time is its block's divided by 25. One untimed block warms up.
  */
 import { Effect } from "effect"
@@ -16,9 +16,9 @@ import { options, print } from "./contestant.ts"
 import { productsAlone } from "./floor.ts"
 
 const BLOCK = 25
-const { tasks, threads } = options
+const { tasks, width, modulus, threads } = options
 const blocks = Math.ceil(options.steps / BLOCK)
-const layout = makeLayout({ modulus: paper.data.modulus, tasks, ...paper.model })
+const layout = makeLayout({ ...paper.model, modulus, tasks, width, feedForward: 2 * width })
 const { batchSize } = paper.train
 const program = trainSteps(layout, paper.train, batchSize)
 
