@@ -12,7 +12,7 @@ import { exportResults } from "./commands/export.ts"
 import { exportTwin } from "./commands/exportTwin.ts"
 import { gc } from "./commands/gc.ts"
 import { importResults } from "./commands/import.ts"
-import { boundedInterruption, STOPPED } from "./commands/interruption.ts"
+import { boundedInterruption, stopped } from "./commands/interruption.ts"
 import { list } from "./commands/list.ts"
 import { oneLine } from "./commands/oneLine.ts"
 import { pin } from "./commands/pin.ts"
@@ -73,7 +73,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 /** Says once, on standard error, why the command ends early. */
 const report = (cause: Cause.Cause<unknown>) => {
   if (Cause.hasInterruptsOnly(cause)) {
-    return Console.error(STOPPED)
+    return Console.error(stopped())
   }
   const error = Cause.squash(cause)
   if (error instanceof Error && "_tag" in error) {

@@ -7,11 +7,19 @@ import { Effect } from "effect"
 /** Milliseconds: with what it takes to notice and to end, less than two seconds. */
 const GRACE = 1800
 
-export const STOPPED = "stopped; run the same command again to go on from the last checkpoint"
+let message = "stopped; run the same command again to go on from the last checkpoint"
+
+/** What a command that was stopped says. */
+export const stopped = (): string => message
+
+/** Run by commands that only look: there is nothing to go on with. */
+export const onlyLooking = Effect.sync(() => {
+  message = "stopped looking; runs go on"
+})
 
 /** The process itself: worker threads may be inside of native code, which cannot be left in order. */
 const endAtOnce = () => {
-  process.stderr.write(`${STOPPED}\n`)
+  process.stderr.write(`${stopped()}\n`)
   process.kill(process.pid, "SIGKILL")
 }
 

@@ -4,6 +4,7 @@ import { Command, Flag } from "effect/cli"
 import { Activity, activity } from "../services/activity.ts"
 import { Leases } from "../services/Leases.ts"
 import { duration } from "../services/progress/duration.ts"
+import { onlyLooking } from "./interruption.ts"
 import { json, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
 
@@ -50,6 +51,7 @@ const watching = Effect.fn("watching")(function* (options: {
   readonly json: boolean
 }) {
   const isScreen = process.stdout.isTTY === true && !options.json
+  yield* onlyLooking
   let shown = ""
   return yield* Effect.gen(function* () {
     const state = yield* look(options.store)

@@ -23,6 +23,7 @@ import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
 import { Leases } from "../services/Leases.ts"
 import { admit } from "./admission.ts"
 import { BadInput } from "./BadInput.ts"
+import { onlyLooking } from "./interruption.ts"
 import { store, storeLayer } from "./options.ts"
 import { ablations, from } from "./report.ts"
 
@@ -161,6 +162,7 @@ const serve = Effect.fn("serve")(function* (options: Options) {
       }
     }
   })
+  yield* onlyLooking
   yield* server.serve(respond)
   yield* Console.log(`http://127.0.0.1:${port}/?token=${token}`)
   yield* Console.error(

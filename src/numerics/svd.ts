@@ -5,7 +5,7 @@
  * Squaring costs half of the digits: a singular value below about 1e-8 of the largest is rounding noise.
  */
 import { EigenvalueDecomposition, Matrix } from "ml-matrix"
-import { chunk, chunkAt, sumChunk } from "./weightedSum.ts"
+import { chunk, chunkAt, sumChunk, together } from "./weightedSum.ts"
 
 /** Left half of a thin SVD; made by {@link thinSvdFromGram}. */
 export interface ThinSvd {
@@ -64,17 +64,29 @@ export const rightSingularVectors = (
 ): Array<Float32Array> => {
   const basis: Array<Float32Array> = []
   const rank = Math.min(k, numericalRank(svd))
-  const length = rows.length === 0 ? 0 : rows[0].length
-  const v = new Float64Array(length)
-  for (let column = 0; column < rank; column++) {
-    for (let start = 0; start < length; start += chunk) {
-      const count = chunkAt(length, start)
-      sumChunk(rows, svd.leftVectors[column], start, count, v.subarray(start, start + count))
+  for (let first = 0; first < rank; first += together) {
+    for (const v of combine(rows, svd.leftVectors.slice(first, Math.min(first + together, rank)))) {
+      for (const earlier of basis) removeComponent(v, earlier)
+      basis.push(toUnit(v))
     }
-    for (const earlier of basis) removeComponent(v, earlier)
-    basis.push(toUnit(v))
   }
   return basis
+}
+
+/** `Xᵀ u` for each of a few u, in one pass over the rows. */
+const combine = (
+  rows: ReadonlyArray<Float32Array>,
+  leftVectors: ReadonlyArray<Float64Array>,
+): ReadonlyArray<Float64Array> => {
+  const length = rows.length === 0 ? 0 : rows[0].length
+  const combined = leftVectors.map(() => new Float64Array(length))
+  for (let start = 0; start < length; start += chunk) {
+    const count = chunkAt(length, start)
+    for (const [i, u] of leftVectors.entries()) {
+      sumChunk(rows, u, start, count, combined[i].subarray(start, start + count))
+    }
+  }
+  return combined
 }
 
 const removeComponent = (v: Float64Array, unit: Float32Array): void => {

@@ -34,7 +34,9 @@ describe("status --watch", () => {
           [],
         )
         yield* watching.kill("SIGINT")
-        assert.strictEqual((yield* watching.finished).code, 130)
+        const { code, stderr } = yield* watching.finished
+        assert.strictEqual(code, 130)
+        assert.include(stderr, "stopped looking")
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
     120_000,
   )

@@ -68,7 +68,9 @@ describe("watch", () => {
 
         const stopped = Date.now()
         yield* server.kill("SIGINT")
-        assert.strictEqual((yield* server.finished).code, 130)
+        const { code, stderr } = yield* server.finished
+        assert.strictEqual(code, 130)
+        assert.include(stderr, "stopped looking")
         assert.isBelow(Date.now() - stopped, 2000)
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
     TIMEOUT,
