@@ -26,6 +26,24 @@ const columns = 2
 const height = 190
 const margins = { top: 32, right: 120, bottom: 40, left: 56 }
 
+/** Pixels between labels. */
+const LEADING = 13
+
+/** Places of labels on a log axis of so many pixels: those of the dots, from the lowest on pushed apart upwards. */
+const apart = (dots: ReadonlyArray<Dot>, [low, high]: readonly [number, number], pixels: number) => {
+  const step = (high / low) ** (LEADING / pixels)
+  let free = 0
+  return dots
+    .toSorted((left, right) => left.ms - right.ms)
+    .map((dot) => {
+      const place = Math.max(dot.ms, free)
+      free = place * step
+      return { ...dot, place }
+    })
+}
+
+const format = (ms: number): string => (ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3))
+
 /** The panel of one case at one number of threads. */
 const panel = (heading: string, lines: ReadonlyArray<typeof Line.Type>, index: number): Panel => {
   const dots = lines.flatMap(
@@ -36,6 +54,8 @@ const panel = (heading: string, lines: ReadonlyArray<typeof Line.Type>, index: n
   )
   const peers = [...new Set(dots.map(({ peer }) => peer))]
   const y = logAxis(logDomain(dots.map(({ ms }) => ms)), "ms")
+  const newest = peers.flatMap((peer) => dots.filter((dot) => dot.peer === peer).slice(-1))
+  const labels = apart(newest, y.domain, height - margins.top - margins.bottom)
   const dates = lines.map(({ at }) => at.slice(0, 10))
   const x = {
     type: "linear" as const,
@@ -63,15 +83,18 @@ const panel = (heading: string, lines: ReadonlyArray<typeof Line.Type>, index: n
         return [
           Plot.line(own, { x: "record", y: "ms", stroke: colour, strokeDasharray: dash, strokeWidth: 1.6 }),
           Plot.dot(own, { x: "record", y: "ms", symbol: marker, fill: colour, r: 3 }),
-          Plot.text(own.slice(-1), {
-            x: "record",
-            y: "ms",
-            text: ({ ms }) => `${peer} ${ms.toPrecision(3)}`,
-            textAnchor: "start",
-            dx: 8,
-            fill: ink,
-            fontSize: fontSize.label,
-          }),
+          Plot.text(
+            labels.filter((label) => label.peer === peer),
+            {
+              x: "record",
+              y: "place",
+              text: ({ ms }) => `${peer} ${format(ms)}`,
+              textAnchor: "start",
+              dx: 8,
+              fill: ink,
+              fontSize: fontSize.label,
+            },
+          ),
         ]
       }),
     ],
