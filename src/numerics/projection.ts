@@ -12,7 +12,7 @@
  * `numericalRank` (svd.ts) takes for rounding noise are left out.
  */
 import { dot } from "./gram.ts"
-import { quickNormalsInto, type Stream } from "./random.ts"
+import { chiSquared, normals, quickNormalsInto, type Stream } from "./random.ts"
 import { numericalRank, type ThinSvd, thinSvdFromGram } from "./svd.ts"
 import { chunk, chunkAt, clamped, sumChunk, together } from "./weightedSum.ts"
 
@@ -112,22 +112,39 @@ export const rollingBasis = (
 }
 
 /**
- * A function that writes to `out` `[D]` the projection of g onto the span of `rank` Gaussian vectors, drawn afresh from
- * `source`: the same distribution of subspaces as the QR basis of a D x `rank` Gaussian (experiment.md §6). The drawn vectors
- * take the same memory every time.
+ * Share of a vector's squared norm in a uniformly random subspace of `rank` of `size` dimensions: a draw of
+ * Beta(rank / 2, (size − rank) / 2), the ratio of the squares of `rank` normals to those of `size`.
+ */
+const drawShare = (source: Stream, rank: number, size: number): number => {
+  if (rank >= size) return 1
+  const within = normals(source, rank).reduce((sum, value) => sum + value * value, 0)
+  return within / (within + chiSquared(source, size - rank, rank))
+}
+
+/**
+ * A function that writes to `out` `[D]` a draw of P g, where P projects onto a uniformly random subspace of `rank` dimensions (the
+ * span of `rank` Gaussian vectors, experiment.md §6), fresh from `source` each time.
+ *
+ * No subspace is formed. Rotations that leave g where it is leave the subspaces as likely as they were, so P g is s g plus
+ * something across g whose direction is uniform and whose length makes P g ⟂ g − P g: √(s (1 − s)) |g|, with s the share of
+ * `drawShare`. One Gaussian vector is drawn, whatever the rank.
  */
 export const randomProjection = (rank: number, size: number) => {
-  const draws = new Float32Array(rank * size)
-  const rows = Array.from({ length: rank }, (_, r) => draws.subarray(r * size, (r + 1) * size))
-  const gram = new Float64Array(rank * rank)
+  const draw = new Float32Array(size)
   return (g: Float32Array, source: Stream, out: Float32Array): void => {
-    quickNormalsInto(source, draws)
-    for (const [r, row] of rows.entries()) {
-      for (let s = r; s < rank; s++) gram[r * rank + s] = gram[s * rank + r] = dot(row, rows[s])
+    const share = drawShare(source, rank, size)
+    const square = dot(g, g)
+    if (share === 0 || square === 0) {
+      out.fill(0)
+    } else if (share === 1) {
+      out.set(g)
+    } else {
+      quickNormalsInto(source, draw)
+      const along = dot(draw, g) / square
+      const across = dot(draw, draw) - along * along * square
+      const scale = Math.sqrt((share * (1 - share) * square) / across)
+      for (let i = 0; i < size; i++) out[i] = share * g[i] + scale * (draw[i] - along * g[i])
     }
-    const svd = thinSvdFromGram(gram, rank)
-    const products = Float64Array.from(rows, (row) => dot(row, g))
-    combineRows(rows, coefficientsOf(svd, products, numericalRank(svd)), out)
   }
 }
 

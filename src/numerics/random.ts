@@ -128,6 +128,22 @@ export const quickNormalsInto = (from: Stream, out: Float32Array): void => {
   }
 }
 
+/**
+ * A draw of χ² with `degrees` ≥ 1 of freedom, by the rejection of Marsaglia & Tsang (2000, "A simple method for generating gamma
+ * variables"), which accepts 19 of 20. Takes normals and uniforms from number `first` on, one of each for every attempt.
+ */
+export const chiSquared = (from: Stream, degrees: number, first = 0): number => {
+  if (degrees === 1) return normals(from, 1, first)[0] ** 2
+  const d = degrees / 2 - 1 / 3
+  const c = 1 / Math.sqrt(9 * d)
+  for (let attempt = first; ; attempt++) {
+    const [x] = normals(from, 1, attempt)
+    const [u] = uniforms(from, 1, attempt)
+    const v = (1 + c * x) ** 3
+    if (v > 0 && Math.log(u) < x * x * 0.5 + d * (1 - v + Math.log(v))) return 2 * d * v
+  }
+}
+
 /** A uniformly random order of `0 … n - 1` (Fisher-Yates, from the last position down). */
 export const permutation = (from: Stream, n: number): Int32Array => {
   const order = Int32Array.from({ length: n }, (_, i) => i)

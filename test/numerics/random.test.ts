@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { normalQuantile } from "../../src/numerics/normalQuantile.ts"
 import {
+  chiSquared,
   integers,
   normals,
   normalsInto,
@@ -156,6 +157,29 @@ describe("quick normals", () => {
       const larger = new Float32Array(length + 3).fill(9)
       quickNormalsInto(stream(3, "random-basis"), larger.subarray(1, length + 1))
       assertSameBits(larger, Float32Array.of(9, ...longest.subarray(0, length), 9, 9))
+    }
+  })
+})
+
+describe("chi-squared", () => {
+  const draws = (degrees: number) =>
+    Array.from({ length: 20_000 }, (_, step) => chiSquared(stream(11, "random-basis", step), degrees))
+
+  it.each([1, 2, 3, 10, 131_069])("has the moments of %d degrees of freedom", (degrees) => {
+    const sample = draws(degrees)
+    const average = mean(sample)
+    const spread = mean(sample.map((value) => (value - average) ** 2))
+    assert.closeTo(average, degrees, 5 * Math.sqrt((2 * degrees) / sample.length))
+    // The fourth central moment is 12 n (n + 4).
+    assert.closeTo(spread, 2 * degrees, 5 * Math.sqrt((12 * degrees * (degrees + 4)) / sample.length))
+  })
+
+  it("of two degrees is exponential", () => {
+    const sample = draws(2)
+    for (const x of [0.1, 1, 3, 6]) {
+      const expected = Math.exp(-x / 2)
+      const share = sample.filter((value) => value > x).length / sample.length
+      assert.closeTo(share, expected, 5 * Math.sqrt((expected * (1 - expected)) / sample.length))
     }
   })
 })

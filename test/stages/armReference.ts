@@ -1,8 +1,10 @@
 /**
- * The arms of experiment.md §6 in float64 and textbook linear algebra: a full SVD of the stacked window, a QR basis of
- * the random vectors. Shares nothing with `src/stages/arms.ts` but the configuration and the random draws.
+ * The arms of experiment.md §6 in float64 and textbook linear algebra: a full SVD of the stacked window, the projection onto the
+ * line that a random subspace shares with the plane of g and a random vector. Shares nothing with `src/stages/arms.ts` but
+ * the configuration, the random draws, and how much of g a random subspace holds.
  */
 import { Matrix, QrDecomposition, SingularValueDecomposition } from "ml-matrix"
+import { randomProjection } from "../../src/numerics/projection.ts"
 import { quickNormalsInto, stream } from "../../src/numerics/random.ts"
 import type { InterventionConfig } from "../../src/stages/arms.ts"
 
@@ -29,12 +31,22 @@ export const alongTop = (window: ReadonlyArray<Vector>, rank: number, g: Vector)
   }
 }
 
-/** What the span of the Gaussian vectors of step t holds of g. */
+/** What a random subspace of step t holds of g: it is drawn around g (`randomProjection`), and comes as a QR basis here. */
 export const alongRandom = (seed: number, t: number, rank: number, g: Vector): Vector => {
-  const draws = new Float32Array(rank * g.length)
-  quickNormalsInto(stream(seed, "random-basis", t), draws)
-  const columns = Matrix.from1DArray(rank, g.length, Array.from(draws)).transpose()
-  return along(new QrDecomposition(columns).orthogonalMatrix, g)
+  const [drawn, kept] = [new Float32Array(g.length), new Float32Array(g.length)]
+  const source = stream(seed, "random-basis", t)
+  quickNormalsInto(source, drawn)
+  randomProjection(rank, g.length)(Float32Array.from(g), source, kept)
+  const share = inner(Array.from(kept), g) / inner(g, g)
+  const { orthogonalMatrix } = new QrDecomposition(new Matrix([[...g], [...drawn]]).transpose())
+  const [onG, across] = [orthogonalMatrix.getColumn(0), orthogonalMatrix.getColumn(1)]
+  const sign = (axis: Vector, of: Vector) => Math.sign(inner(axis, of))
+  const line = onG.map(
+    (value, i) =>
+      Math.sqrt(share) * sign(onG, g) * value +
+      Math.sqrt(1 - share) * sign(across, Array.from(drawn)) * across[i],
+  )
+  return along(Matrix.columnVector(line), g)
 }
 
 const noise = (seed: number, t: number, length: number): Vector => {

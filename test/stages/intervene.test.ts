@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { stepScalars } from "../../src/model/optimizer.ts"
 import { paper } from "../../src/pipelines/single.ts"
 import type { InterventionConfig } from "../../src/stages/arms.ts"
 import { initialState, layoutOf, type TrainConfig } from "../../src/stages/training.ts"
@@ -347,13 +348,22 @@ layer(workbench())("the update version", (it) => {
   /** θ of about 0.5 rounds at 3e-8, beside moves of about 1e-4. */
   const ROUNDING = 2e-3
 
-  it.effect("moves attention within the random subspace of each step", () =>
+  it.effect("moves attention by what a random subspace holds of the optimiser's displacement", () =>
     Effect.gen(function* () {
-      const { moves } = yield* tenSteps("keep-random")
+      const { input, states, moves } = yield* tenSteps("keep-random")
       for (const [i, move] of moves.entries()) {
-        const outside = relativeError(alongRandom(seed, i + 1, keepSed.rank, move), move)
-        if (i + 1 > keepSed.warmup) assert.isBelow(outside, ROUNDING, `step ${i + 1}`)
-        else assert.isAbove(outside, 0.5, `step ${i + 1}`)
+        const t = i + 1
+        const [theta, first, second] = [states[i].theta, states[t].first, states[t].second].map((vector) =>
+          Array.from(attentionOf(input, vector)),
+        )
+        const { stepSize, decay, denominatorScale: scale } = stepScalars(input.train, t)
+        const natural = theta.map(
+          (value, k) =>
+            (decay - 1) * value -
+            (stepSize * first[k]) / (scale * Math.sqrt(second[k]) + input.train.epsilon),
+        )
+        const expected = t > keepSed.warmup ? alongRandom(seed, t, keepSed.rank, natural) : natural
+        assert.isBelow(relativeError(move, expected), ROUNDING, `step ${t}`)
       }
     }),
   )
