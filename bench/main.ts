@@ -7,6 +7,7 @@ import { intervened } from "./intervened.ts"
 import { coupling, directions, evaluate, multitask, step, svds } from "./races.ts"
 import { reproduce } from "./reproduce.ts"
 import { scale } from "./scale.ts"
+import { start } from "./start.ts"
 import { store } from "./store.ts"
 
 const bench = Command.make("bench").pipe(
@@ -20,6 +21,7 @@ const bench = Command.make("bench").pipe(
     ...svds,
     directions,
     store,
+    start,
     reproduce,
     scale,
     chart,

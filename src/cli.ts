@@ -1,56 +1,70 @@
 /** The `pnpm pipeline` command line: composes commands, decides exit codes, nothing else. */
-// By name: the package as a whole loads clients of databases, half of all that is loaded at the start.
+// By name, here and in what is imported below: the packages as a whole take half of the time that help may take.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer } from "effect"
-import { CliOutput, Command } from "effect/cli"
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Struct from "effect/Struct"
 import packageJson from "../package.json" with { type: "json" }
-import { accept } from "./commands/accept.ts"
-import { diff } from "./commands/diff.ts"
-import { explain } from "./commands/explain.ts"
-import { exportResults } from "./commands/export.ts"
-import { exportTwin } from "./commands/exportTwin.ts"
-import { gc } from "./commands/gc.ts"
-import { importResults } from "./commands/import.ts"
+import { descriptions } from "./commands/descriptions.ts"
 import { boundedInterruption, stopped } from "./commands/interruption.ts"
-import { list } from "./commands/list.ts"
 import { oneLine } from "./commands/oneLine.ts"
-import { pin } from "./commands/pin.ts"
-import { plan } from "./commands/plan.ts"
-import { report as writeReport } from "./commands/report.ts"
-import { reproduceAll } from "./commands/reproduceAll.ts"
-import { run } from "./commands/run.ts"
-import { show } from "./commands/show.ts"
-import { status } from "./commands/status.ts"
-import { unpin } from "./commands/unpin.ts"
-import { verify } from "./commands/verify.ts"
-import { watch } from "./commands/watch.ts"
 import { quickLookups } from "./services/store/quickLookups.ts"
 
-const pipeline = Command.make("pipeline").pipe(
-  Command.withDescription(
-    "grokscope: do gradients, rather than updates, show where a network grows its features?",
+/** Where each command is: loaded, with all that it needs, when it is named. */
+const commands = {
+  list: () => import("./commands/list.ts").then(({ list }) => list),
+  run: () => import("./commands/run.ts").then(({ run }) => run),
+  plan: () => import("./commands/plan.ts").then(({ plan }) => plan),
+  explain: () => import("./commands/explain.ts").then(({ explain }) => explain),
+  "reproduce-all": () => import("./commands/reproduceAll.ts").then(({ reproduceAll }) => reproduceAll),
+  report: () => import("./commands/report.ts").then(({ report }) => report),
+  status: () => import("./commands/status.ts").then(({ status }) => status),
+  watch: () => import("./commands/watch.ts").then(({ watch }) => watch),
+  show: () => import("./commands/show.ts").then(({ show }) => show),
+  diff: () => import("./commands/diff.ts").then(({ diff }) => diff),
+  verify: () => import("./commands/verify.ts").then(({ verify }) => verify),
+  accept: () => import("./commands/accept.ts").then(({ accept }) => accept),
+  gc: () => import("./commands/gc.ts").then(({ gc }) => gc),
+  pin: () => import("./commands/pin.ts").then(({ pin }) => pin),
+  unpin: () => import("./commands/unpin.ts").then(({ unpin }) => unpin),
+  export: () => import("./commands/export.ts").then(({ exportResults }) => exportResults),
+  import: () => import("./commands/import.ts").then(({ importResults }) => importResults),
+  "export-twin": () => import("./commands/exportTwin.ts").then(({ exportTwin }) => exportTwin),
+}
+
+/** Flags that need every command whole. */
+const flagsOfAll = ["--completions", "--wizard"]
+
+/** A command that is known by name and description alone. */
+const named = (name: Name) => Command.make(name).pipe(Command.withDescription(descriptions[name]))
+
+type Name = keyof typeof commands
+type Known = Awaited<ReturnType<(typeof commands)[Name]>> | ReturnType<typeof named>
+
+/** All commands: the one that the arguments name is whole. */
+const subcommands = (words: ReadonlyArray<string>) => {
+  const areAllAsked = words.some((word) => flagsOfAll.includes(word.split("=")[0]))
+  const asked = words.find((word) => Object.hasOwn(commands, word))
+  return Effect.forEach(
+    Struct.keys(commands),
+    (name): Effect.Effect<Known> =>
+      areAllAsked || name === asked ? Effect.promise<Known>(commands[name]) : Effect.succeed(named(name)),
+  )
+}
+
+const pipeline = Effect.map(subcommands(process.argv.slice(2)), (subcommands) =>
+  Command.make("pipeline").pipe(
+    Command.withDescription(
+      "grokscope: do gradients, rather than updates, show where a network grows its features?",
+    ),
+    Command.withSubcommands(subcommands),
   ),
-  Command.withSubcommands([
-    list,
-    run,
-    plan,
-    explain,
-    reproduceAll,
-    writeReport,
-    status,
-    watch,
-    show,
-    diff,
-    verify,
-    accept,
-    gc,
-    pin,
-    unpin,
-    exportResults,
-    importResults,
-    exportTwin,
-  ]),
 )
 
 const invalidInvocation = CliOutput.layerPresenter({
@@ -84,7 +98,8 @@ const report = (cause: Cause.Cause<unknown>) => {
 
 NodeRuntime.runMain(
   boundedInterruption.pipe(
-    Effect.andThen(Command.run(pipeline, { version: packageJson.version })),
+    Effect.andThen(pipeline),
+    Effect.flatMap(Command.run({ version: packageJson.version })),
     Effect.onError(report),
     Effect.scoped,
     Effect.provide(invalidInvocation),

@@ -12,8 +12,6 @@ const LONGEST = 100_000
 /** Collections within one another; a declaration has three. */
 const DEEPEST = 16
 
-export const isAblationFile = (name: string): boolean => /\.(ya?ml|json)$/.test(name)
-
 type Document = ReturnType<typeof parseDocument>
 type Place = Misdeclared["path"]
 

@@ -6,6 +6,7 @@ import { accept as acceptStage } from "../services/accept.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
 import { BadInput, suggest } from "./BadInput.ts"
+import { descriptions } from "./descriptions.ts"
 import { json, requireWritable, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
 
@@ -63,7 +64,7 @@ export const accept = Command.make(
       ),
     ),
 ).pipe(
-  Command.withDescription("Use a stage's stored outputs although its code was changed; takes a reason"),
+  Command.withDescription(descriptions.accept),
   Command.withExamples([
     {
       command: 'pnpm pipeline accept train --because "only renamed a helper"',

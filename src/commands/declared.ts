@@ -7,7 +7,6 @@ import { paperScale, type Scale, smokeScale } from "../pipelines/paper.ts"
 import { type PlannedAblation, planAblation } from "../pipelines/planAblation.ts"
 import { configOf, paperNodes, pipelines } from "../pipelines/registry.ts"
 import { SingleConfig, single, targets } from "../pipelines/single.ts"
-import { ablationInFile, isAblationFile } from "./ablationFile.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { override, settingsOf } from "./overrides.ts"
 
@@ -29,7 +28,8 @@ export interface Declared {
 export const declaredAblation = Effect.fn("declaredAblation")(function* ({ pipeline, scale, set }: Asked) {
   const settings = yield* settingsOf(set)
   const names = yield* ablationNames.pipe(Effect.orDie)
-  if (isAblationFile(pipeline)) {
+  if (/\.(ya?ml|json)$/.test(pipeline)) {
+    const { ablationInFile } = yield* Effect.promise(() => import("./ablationFile.ts"))
     const planned = yield* ablationInFile(pipeline, scale, settings)
     if (!names.includes(planned.name)) return planned
     return yield* new BadInput({

@@ -4,6 +4,7 @@ import { Argument, Command } from "effect/cli"
 import { BadInput } from "./BadInput.ts"
 import { Compared, compare } from "./compared.ts"
 import { comparedText } from "./comparedText.ts"
+import { descriptions } from "./descriptions.ts"
 import { json, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
 import { sideOf } from "./sides.ts"
@@ -29,7 +30,7 @@ export const diff = Command.make("diff", { a: side("a"), b: side("b"), store, js
     return yield* Console.log(comparedText(compared))
   }).pipe(Effect.provide(storeLayer(options))),
 ).pipe(
-  Command.withDescription("Show in which settings, metrics and files two results differ"),
+  Command.withDescription(descriptions.diff),
   Command.withExamples([
     {
       command: "pnpm pipeline diff artifacts/paper artifacts/smoke",

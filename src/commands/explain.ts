@@ -3,6 +3,7 @@ import { Console, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { briefDuration } from "../services/progress/duration.ts"
 import { BadInput, suggest } from "./BadInput.ts"
+import { descriptions } from "./descriptions.ts"
 import { type Explained, Explanation, makeExplain } from "./explained.ts"
 import { foresee } from "./foresee.ts"
 import { json, lookingLayer, scale, set, store } from "./options.ts"
@@ -102,9 +103,7 @@ export const explain = Command.make(
       )
     }).pipe(Effect.provide(lookingLayer(options))),
 ).pipe(
-  Command.withDescription(
-    "Explain why a stage would be found or computed: which fields changed, from what to what",
-  ),
+  Command.withDescription(descriptions.explain),
   Command.withExamples([
     {
       command: "pnpm pipeline explain train --set train.learningRate=3e-4",

@@ -7,6 +7,7 @@ import { select } from "../services/share/collect.ts"
 import { exportArchive } from "../services/share/exportArchive.ts"
 import { openArchive } from "../services/share/readArchive.ts"
 import { BadInput, suggest } from "./BadInput.ts"
+import { descriptions } from "./descriptions.ts"
 import { json, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
 
@@ -71,7 +72,7 @@ export const exportResults = Command.make(
     ),
 ).pipe(
   Command.provide((options) => Layer.merge(storeLayer(options), Progress.layer(process.stderr))),
-  Command.withDescription("Write a run's, a stage's or a key's results as one file that `import` verifies"),
+  Command.withDescription(descriptions.export),
   Command.withExamples([
     {
       command: "pnpm pipeline export reproduce-all --out paper.tar",

@@ -23,6 +23,7 @@ import { concatenate, draw, type Examples, loadPairs } from "../stages/pairs.ts"
 import { TrainInput } from "../stages/train.ts"
 import { initialState, layoutOf, stepInputs, type TrainConfig } from "../stages/training.ts"
 import { BadInput, suggest } from "./BadInput.ts"
+import { descriptions } from "./descriptions.ts"
 import { commandOf, json, runnerLayer, scale, set, store, threads } from "./options.ts"
 import { override } from "./overrides.ts"
 import { printJson } from "./printJson.ts"
@@ -241,7 +242,7 @@ export const exportTwin = Command.make(
       }),
     ).pipe(Effect.provide(runnerLayer({ ...options, command: commandOf("export-twin", options) }))),
 ).pipe(
-  Command.withDescription("Write a training's first steps for replay in stock PyTorch, and a coupling check"),
+  Command.withDescription(descriptions["export-twin"]),
   Command.withExamples([
     {
       command:

@@ -7,6 +7,7 @@ import { Leases } from "../services/Leases.ts"
 import { Progress } from "../services/Progress.ts"
 import { BadInput } from "./BadInput.ts"
 import { bytesText, parseBytes } from "./byteSize.ts"
+import { descriptions } from "./descriptions.ts"
 import { gcText } from "./gcText.ts"
 import { json, requireStore, requireWritable, store, storeLayer } from "./options.ts"
 
@@ -95,9 +96,7 @@ export const gc = Command.make("gc", { store, dryRun, keepUnder, all, json }, (o
     ),
   ),
 ).pipe(
-  Command.withDescription(
-    "Delete what neither the latest runs of each command, nor pins, nor running processes need",
-  ),
+  Command.withDescription(descriptions.gc),
   Command.withExamples([
     { command: "pnpm pipeline gc --dry-run", description: "What would go, and what is kept for what" },
     { command: "pnpm pipeline gc --keep-under 5GB", description: "Also drop what is quickly computed again" },

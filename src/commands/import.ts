@@ -6,6 +6,7 @@ import { Progress } from "../services/Progress.ts"
 import { importArchive } from "../services/share/importArchive.ts"
 import { openArchive } from "../services/share/readArchive.ts"
 import { BadInput } from "./BadInput.ts"
+import { descriptions } from "./descriptions.ts"
 import { json, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
 
@@ -66,7 +67,7 @@ export const importResults = Command.make(
     ),
 ).pipe(
   Command.provide((options) => Layer.merge(storeLayer(options), Progress.layer(process.stderr))),
-  Command.withDescription("Take results that `export` wrote into the store: all of them verified, or none"),
+  Command.withDescription(descriptions.import),
   Command.withExamples([
     {
       command: "pnpm pipeline import paper.tar && pnpm pipeline reproduce-all",

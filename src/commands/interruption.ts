@@ -2,7 +2,7 @@
  * What Ctrl-C and SIGTERM do beyond interrupting the command: it has two seconds to commit what can be committed and to
  * leave; a second signal ends it at once. Either way the store is as after a kill, which loses nothing that is committed.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 /** Milliseconds: with what it takes to notice and to end, less than two seconds. */
 const GRACE = 1800

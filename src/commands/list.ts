@@ -6,6 +6,7 @@ import type { Node } from "../pipelines/Node.ts"
 import { pipelines } from "../pipelines/registry.ts"
 import { BadInput } from "./BadInput.ts"
 import { declared } from "./declared.ts"
+import { descriptions } from "./descriptions.ts"
 import { dot, MOST_SHOWN, mermaid } from "./graph.ts"
 import { json } from "./options.ts"
 import { printJson } from "./printJson.ts"
@@ -139,7 +140,7 @@ export const list = Command.make(
     return yield* listAll(form.json)
   }),
 ).pipe(
-  Command.withDescription("List the pipelines and ablations and the stages they consist of"),
+  Command.withDescription(descriptions.list),
   Command.withExamples([
     { command: "pnpm pipeline list", description: "All pipelines and ablations" },
     { command: "pnpm pipeline list heads", description: "The stages of one" },

@@ -6,6 +6,7 @@ import { labelsOf, pastRuns } from "../services/Journal.ts"
 import { Pin, pins, putPin } from "../services/pins.ts"
 import { BadInput } from "./BadInput.ts"
 import { candidates } from "./candidates.ts"
+import { descriptions } from "./descriptions.ts"
 import { named } from "./named.ts"
 import { json, requireWritable, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
@@ -75,7 +76,7 @@ export const pin = Command.make(
       yield* Console.log(`${name} is kept until \`pnpm pipeline unpin ${found.key.slice(0, 12)}\``)
     }).pipe(Effect.provide(storeLayer(options))),
 ).pipe(
-  Command.withDescription("Keep a result from garbage collection; without one, list what is pinned"),
+  Command.withDescription(descriptions.pin),
   Command.withExamples([
     {
       command: "pnpm pipeline pin 'train add/42' --because 'figure 3 of the talk'",

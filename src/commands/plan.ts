@@ -3,6 +3,7 @@ import { Console, Effect, Option, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { briefDuration } from "../services/progress/duration.ts"
 import { bytesText } from "./byteSize.ts"
+import { descriptions } from "./descriptions.ts"
 import { foresee } from "./foresee.ts"
 import { asManyWorkers, json, lookingLayer, scale, set, store, threads, workersOf } from "./options.ts"
 import { Plan, planOf } from "./planned.ts"
@@ -78,9 +79,7 @@ export const plan = Command.make(
       )
     }).pipe(Effect.provide(lookingLayer(options))),
 ).pipe(
-  Command.withDescription(
-    "Show what a run would compute, how long that takes and how much room; computes nothing",
-  ),
+  Command.withDescription(descriptions.plan),
   Command.withExamples([
     {
       command: "pnpm pipeline plan single --set train.learningRate=3e-4",

@@ -3,6 +3,7 @@ import { Console, Effect, FileSystem, Path } from "effect"
 import { Command, Flag } from "effect/cli"
 import { BadInput } from "./BadInput.ts"
 import { bytesText } from "./byteSize.ts"
+import { descriptions } from "./descriptions.ts"
 
 export const from = Flag.String("from").pipe(
   Flag.withMetavar("DIR"),
@@ -47,7 +48,7 @@ export const report = Command.make(
     yield* Console.log(`${out}: ${bytesText(bytes)}`)
   }),
 ).pipe(
-  Command.withDescription("Write results as one HTML page that needs no network"),
+  Command.withDescription(descriptions.report),
   Command.withExamples([
     { command: "pnpm pipeline report", description: "Everything below artifacts/ as report.html" },
     {

@@ -24,6 +24,7 @@ import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { Progress } from "../services/Progress.ts"
 import { StageRunner } from "../services/StageRunner.ts"
 import { BadInput } from "./BadInput.ts"
+import { descriptions } from "./descriptions.ts"
 import { oneLine } from "./oneLine.ts"
 import {
   commandOf,
@@ -212,7 +213,7 @@ export const reproduceAll = Command.make(
     return reproducePaper(options).pipe(Effect.provide(runnerLayer({ ...options, command })))
   },
 ).pipe(
-  Command.withDescription("Reproduce the whole paper: every claim with its verdict, tables and figures"),
+  Command.withDescription(descriptions["reproduce-all"]),
   Command.withExamples([
     {
       command: "pnpm pipeline reproduce-all",

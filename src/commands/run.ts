@@ -3,6 +3,7 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BadInput } from "./BadInput.ts"
 import { declaredAblation } from "./declared.ts"
+import { descriptions } from "./descriptions.ts"
 import {
   asManyWorkers,
   commandOf,
@@ -62,9 +63,7 @@ export const run = Command.make(
     return yield* Effect.provide(runAblation(planned, { ...options, out: results }), services)
   }),
 ).pipe(
-  Command.withDescription(
-    "Run a pipeline or an ablation; what is stored is not computed again, what was stopped goes on",
-  ),
+  Command.withDescription(descriptions.run),
   Command.withExamples([
     {
       command: "pnpm pipeline run single --set data.operation=sub --set seed=137",

@@ -8,6 +8,7 @@ import { getJson, getTable, getTensors } from "../services/artifacts.ts"
 import { describeGrade } from "../services/Grade.ts"
 import { referencesOf } from "../services/references.ts"
 import { BadInput, suggest } from "./BadInput.ts"
+import { descriptions } from "./descriptions.ts"
 import { json, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
 
@@ -111,7 +112,7 @@ export const show = Command.make(
       })
     }).pipe(Effect.provide(storeLayer(options))),
 ).pipe(
-  Command.withDescription("Show what a stage has stored, a record or an artifact"),
+  Command.withDescription(descriptions.show),
   Command.withExamples([
     { command: "pnpm pipeline show train", description: "All stored trainings and their files" },
     { command: "pnpm pipeline show 3fa9c1", description: "The record or artifact whose name starts so" },

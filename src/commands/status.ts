@@ -4,6 +4,7 @@ import { Command, Flag } from "effect/cli"
 import { Activity, activity } from "../services/activity.ts"
 import { Leases } from "../services/Leases.ts"
 import { duration } from "../services/progress/duration.ts"
+import { descriptions } from "./descriptions.ts"
 import { onlyLooking } from "./interruption.ts"
 import { json, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
@@ -70,9 +71,7 @@ export const status = Command.make("status", { store, watch, json }, (options) =
     yield* options.json ? printJson(Status, state) : Console.log(render(state, yield* DateTime.now))
   }).pipe(Effect.provide(Leases.layer("status").pipe(Layer.provideMerge(storeLayer(options))))),
 ).pipe(
-  Command.withDescription(
-    "Show which processes are at work on the store, on what, and how the last runs went",
-  ),
+  Command.withDescription(descriptions.status),
   Command.withExamples([
     { command: "pnpm pipeline status", description: "What is being computed now" },
     { command: "pnpm pipeline status --watch", description: "The same, every second" },

@@ -2,6 +2,7 @@
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { Pin, pins, removePin } from "../services/pins.ts"
+import { descriptions } from "./descriptions.ts"
 import { named } from "./named.ts"
 import { json, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
@@ -24,7 +25,7 @@ export const unpin = Command.make(
       yield* Console.log(`${found.label ?? found.stage} ${found.key.slice(0, 12)} is no longer pinned`)
     }).pipe(Effect.provide(storeLayer(options))),
 ).pipe(
-  Command.withDescription("Leave a pinned result to garbage collection again"),
+  Command.withDescription(descriptions.unpin),
   Command.withExamples([
     {
       command: "pnpm pipeline unpin 'train add/42'",

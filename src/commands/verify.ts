@@ -9,6 +9,7 @@ import { repair } from "../services/repair.ts"
 import { inputOf, rerun } from "../services/rerun.ts"
 import { verify as verifyStore } from "../services/verify.ts"
 import { BadInput, suggest } from "./BadInput.ts"
+import { descriptions } from "./descriptions.ts"
 import { json, requireStore, runnerLayer, store, threads } from "./options.ts"
 import { printJson } from "./printJson.ts"
 
@@ -159,9 +160,7 @@ export const verify = Command.make(
       ),
     ),
 ).pipe(
-  Command.withDescription(
-    "Check every artifact, record and cursor of the store; move what is bad to quarantine",
-  ),
+  Command.withDescription(descriptions.verify),
   Command.withExamples([
     { command: "pnpm pipeline verify", description: "Check artifacts/store" },
     { command: "pnpm pipeline verify --repair", description: "And compute anew what is bad" },

@@ -23,6 +23,7 @@ import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
 import { Leases } from "../services/Leases.ts"
 import { admit } from "./admission.ts"
 import { BadInput } from "./BadInput.ts"
+import { descriptions } from "./descriptions.ts"
 import { onlyLooking } from "./interruption.ts"
 import { store, storeLayer } from "./options.ts"
 import { ablations, from } from "./report.ts"
@@ -181,7 +182,7 @@ export const watch = Command.make("watch", { from, ablations, store, port }, (op
     ),
   ),
 ).pipe(
-  Command.withDescription("Serve the report on 127.0.0.1, with what goes on on the store as it happens"),
+  Command.withDescription(descriptions.watch),
   Command.withExamples([
     { command: "pnpm pipeline watch", description: "Prints the address; open it beside a run" },
     {

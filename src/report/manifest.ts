@@ -1,9 +1,10 @@
 /** What a reproduction was made with: versions, machine, sizes, times, and the key of every stage. */
-import { cpus, totalmem } from "node:os"
+import { totalmem } from "node:os"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { Grade } from "../services/Grade.ts"
+import { processor } from "../services/machine.ts"
 import { type Ran, StageRunner } from "../services/StageRunner.ts"
 import { sha256 } from "../services/store/canonical.ts"
 import { TensorEngine } from "../services/TensorEngine.ts"
@@ -175,8 +176,7 @@ export const manifestOf = Effect.fn("manifestOf")(function* ({
     versions: { grokscope: packageJson.version, ...packageJson.dependencies },
     engine: { id: engine.id, version: yield* engine.version },
     machine: {
-      cpu: cpus()[0]?.model ?? "unknown",
-      cores: cpus().length,
+      ...processor(),
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       node: process.version,
     },

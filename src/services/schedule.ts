@@ -23,11 +23,10 @@ export const makespan = (
     let chosen = -1
     let earliest = Number.POSITIVE_INFINITY
     for (const place of waiting) {
-      const ready = Math.max(
-        next.at,
-        ...jobs[place].after.map((i) => ended.get(i) ?? Number.POSITIVE_INFINITY),
-      )
+      let ready = next.at
+      for (const i of jobs[place].after) ready = Math.max(ready, ended.get(i) ?? Number.POSITIVE_INFINITY)
       if (ready < earliest) [chosen, earliest] = [place, ready]
+      if (ready === next.at) break
     }
     if (chosen < 0) return Number.POSITIVE_INFINITY
     next.at = earliest + (next.started ? 0 : starting) + jobs[chosen].seconds

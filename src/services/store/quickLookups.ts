@@ -3,7 +3,11 @@
  * the thread pool each takes several times as long, and a run that finds everything stored does nothing else.
  */
 import { type BigIntStats, closeSync, constants, openSync, readSync, statSync } from "node:fs"
-import { ByteSize, Effect, FileSystem, Layer, Option } from "effect"
+import * as ByteSize from "effect/ByteSize"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 
 /** Bytes; larger files are read by way of the thread pool, so that others get a turn meanwhile. */
 const SMALL = 1_000_000

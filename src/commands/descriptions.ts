@@ -1,0 +1,21 @@
+/** What each command is for, in the order of `--help`: all that help needs to know of commands that do not run. */
+export const descriptions = {
+  list: "List the pipelines and ablations and the stages they consist of",
+  run: "Run a pipeline or an ablation; what is stored is not computed again, what was stopped goes on",
+  plan: "Show what a run would compute, how long that takes and how much room; computes nothing",
+  explain: "Explain why a stage would be found or computed: which fields changed, from what to what",
+  "reproduce-all": "Reproduce the whole paper: every claim with its verdict, tables and figures",
+  report: "Write results as one HTML page that needs no network",
+  status: "Show which processes are at work on the store, on what, and how the last runs went",
+  watch: "Serve the report on 127.0.0.1, with what goes on on the store as it happens",
+  show: "Show what a stage has stored, a record or an artifact",
+  diff: "Show in which settings, metrics and files two results differ",
+  verify: "Check every artifact, record and cursor of the store; move what is bad to quarantine",
+  accept: "Use a stage's stored outputs although its code was changed; takes a reason",
+  gc: "Delete what neither the latest runs of each command, nor pins, nor running processes need",
+  pin: "Keep a result from garbage collection; without one, list what is pinned",
+  unpin: "Leave a pinned result to garbage collection again",
+  export: "Write a run's, a stage's or a key's results as one file that `import` verifies",
+  import: "Take results that `export` wrote into the store: all of them verified, or none",
+  "export-twin": "Write a training's first steps for replay in stock PyTorch, and a coupling check",
+} as const
