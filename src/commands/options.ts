@@ -62,25 +62,31 @@ export const isTolerableUnless =
     !stopsAll(options) && !isDamaged(error)
 
 const cores = availableParallelism()
+/** Bytes that a worker may come to need at the paper's sizes. */
+const WORKER_BYTES = 2 ** 30
+/** As many workers as cores, and as fit into the memory that is free. */
+const mostWorkers = Math.max(1, Math.min(cores, Math.floor(process.availableMemory() / WORKER_BYTES)))
 const Threads = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1024 }))
 
 const someWorkers = Flag.Int("workers").pipe(Flag.withMetavar("N"), Flag.withSchema(Threads))
 
 export const workers = someWorkers.pipe(
-  Flag.withDescription("Stages computed side by side, each on a worker thread (default: one per core)"),
-  Flag.withDefault(cores),
+  Flag.withDescription(
+    "Stages computed side by side, each on a worker thread (default: one per core that has 1 GiB of free memory)",
+  ),
+  Flag.withDefault(mostWorkers),
 )
 
 /** As many as the pipeline takes by default: {@link workersOf}. */
 export const asManyWorkers = someWorkers.pipe(
   Flag.withDescription(
-    "Stages computed side by side, each on a worker thread (default: 1 for `single`, whose stages get all cores one after the other, else one per core)",
+    "Stages computed side by side, each on a worker thread (default: 1 for `single`, whose stages get all cores one after the other, else one per core that has 1 GiB of free memory)",
   ),
   Flag.optional,
 )
 
 /** Workers of a pipeline where none are asked for. */
-export const workersOf = (pipeline: string): number => (pipeline === "single" ? 1 : cores)
+export const workersOf = (pipeline: string): number => (pipeline === "single" ? 1 : mostWorkers)
 
 export const threads = Flag.Int("threads").pipe(
   Flag.withMetavar("N"),

@@ -1,14 +1,14 @@
 /** A plan: what a run would find and compute, by stage, and what that would take. */
 import { Effect, Schema } from "effect"
 import { median } from "../numerics/statistics.ts"
-import { type Group, groupOf } from "../pipelines/costs.ts"
+import { type Group, groupOf, typicalSeconds } from "../pipelines/costs.ts"
 import { sources } from "../pipelines/derive.ts"
 import { scales } from "../pipelines/paper.ts"
 import type { Surveyed } from "../pipelines/survey.ts"
 import type { StageRecord } from "../services/ArtifactStore.ts"
 import type { Forecast } from "../services/forecast.ts"
 import { reachableFrom, referencesOf } from "../services/references.ts"
-import { makespan } from "../services/schedule.ts"
+import { beginning, makespan } from "../services/schedule.ts"
 import type { Foreseen } from "./foresee.ts"
 
 /** Seconds; `low` and `high` from stored runs that differ a little more, and from a training that ends at its last step. */
@@ -102,11 +102,20 @@ const wallTime = (
   const after = computations.map(({ node }) =>
     node.upstream.flatMap(sources).flatMap((source) => places.get(identities.get(source) ?? "") ?? []),
   )
+  const typical = computations.map(({ node }, place) => ({
+    seconds: typicalSeconds[node.stage] ?? 0,
+    after: after[place],
+  }))
+  const order = beginning(typical, workers)
+  const ranks = new Map(order.map((place, rank) => [place, rank]))
   return spanOf((which) => {
-    const jobs = computations.map(({ forecast }, place) => ({
-      seconds: forecast === undefined ? 0 : which(forecast) + overhead.each,
-      after: after[place],
-    }))
+    const jobs = order.map((place) => {
+      const { forecast } = computations[place]
+      return {
+        seconds: forecast === undefined ? 0 : which(forecast) + overhead.each,
+        after: after[place].flatMap((i) => ranks.get(i) ?? []),
+      }
+    })
     return starting + makespan(jobs, { workers, starting: overhead.starting })
   })
 }

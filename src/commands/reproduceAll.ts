@@ -5,6 +5,7 @@ import { type Claim, ClaimRow, correct, evaluateClaim, untestedRow, upstreamOf }
 import { claims } from "../pipelines/claims.ts"
 import { isStage } from "../pipelines/derive.ts"
 import { evaluator, type Node, type Resolve } from "../pipelines/Node.ts"
+import { inOrder } from "../pipelines/order.ts"
 import { expectations } from "../pipelines/outlook.ts"
 import {
   type PaperConfig,
@@ -118,7 +119,8 @@ const evaluate = Effect.fnUntraced(function* ({ nodes, list, features, planned }
     expect(planned),
   )
   // What the first claims need goes first, so rows appear early; all are asked for at once, so no worker is idle.
-  const resolve = evaluator(planned)
+  const { workers } = yield* StageRunner
+  const resolve = evaluator(inOrder(planned, workers))
   yield* progress.say(claimsHeader)
   const [rows] = yield* Effect.all(
     [

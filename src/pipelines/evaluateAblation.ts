@@ -1,10 +1,12 @@
 /** Measures a planned ablation: a number with its interval for each cell and metric, beside its controls. */
 import { Effect, Result } from "effect"
 import { Progress } from "../services/Progress.ts"
+import { StageRunner } from "../services/StageRunner.ts"
 import { estimate } from "./Claim.ts"
 import type { Cell, Comparison } from "./comparison.ts"
 import { isStage } from "./derive.ts"
 import { closure, evaluator, type Node, type Resolve } from "./Node.ts"
+import { inOrder } from "./order.ts"
 import { expectations } from "./outlook.ts"
 import type { PlannedAblation, PlannedCell } from "./planAblation.ts"
 
@@ -71,7 +73,8 @@ export const evaluateAblation = Effect.fn("evaluateAblation")(function* (
     nodes.map(({ label }) => label),
     expect(nodes),
   )
-  const resolve = evaluator(nodes)
+  const { workers } = yield* StageRunner
+  const resolve = evaluator(inOrder(nodes, workers))
   const cells = yield* Effect.forEach(
     planned.cells,
     Effect.fnUntraced(function* (cell) {

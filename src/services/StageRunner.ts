@@ -64,6 +64,8 @@ export class NotStored extends Schema.TaggedError<NotStored>()("NotStored", {
 export class StageRunner extends Context.Service<
   StageRunner,
   {
+    /** Stages that are computed side by side. */
+    readonly workers: number
     readonly run: <Input, Output, E, R>(
       stage: Stage<Input, Output, E, R>,
       input: Input,
@@ -248,7 +250,11 @@ export class StageRunner extends Context.Service<
             }),
           ).pipe(Effect.flatten)
 
-        return StageRunner.of({ run, history: Effect.sync(() => [...ran.values()]) })
+        return StageRunner.of({
+          workers: executor.workers,
+          run,
+          history: Effect.sync(() => [...ran.values()]),
+        })
       }),
     ).pipe(Layer.provide([Leases.layer(command), Journal.layer(command)]))
 
@@ -277,7 +283,7 @@ export class StageRunner extends Context.Service<
         ran.set(key, { ...named, cached: true, code: preimage.code, ...rest })
         return { output, key, cached: true }
       })
-      return StageRunner.of({ run, history: Effect.sync(() => [...ran.values()]) })
+      return StageRunner.of({ workers: 1, run, history: Effect.sync(() => [...ran.values()]) })
     }),
   )
 }

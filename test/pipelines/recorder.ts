@@ -82,6 +82,7 @@ export const askedBy = (
   Effect.gen(function* () {
     const asked: Array<Asked> = []
     const runner = Layer.succeed(StageRunner, {
+      workers: 1,
       run: (stage, input, label = "") => {
         const key = digestOf([stage.name, input])
         const output = given.get(label) ?? madeUp(stage.name, input, key)

@@ -34,6 +34,7 @@ const allAtOnce: typeof Executor.inProcess = Layer.effect(
   Executor,
   Effect.map(ArtifactStore, (store) =>
     Executor.of({
+      workers: Number.POSITIVE_INFINITY,
       compute: (stage, input, { cursorKey }) =>
         Effect.provideService(computeStage(stage, input, cursorKey), ArtifactStore, store),
     }),

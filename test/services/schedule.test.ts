@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { makespan } from "../../src/services/schedule.ts"
+import { beginning, makespan } from "../../src/services/schedule.ts"
 
 const job = (seconds: number, ...after: ReadonlyArray<number>) => ({ seconds, after })
 
@@ -40,5 +40,52 @@ describe("jobs, a few at a time", () => {
         },
       ),
     )
+  })
+})
+
+describe("the order in which jobs begin", () => {
+  const inOrder = (jobs: ReadonlyArray<ReturnType<typeof job>>, workers: number) => {
+    const order = beginning(jobs, workers)
+    const ranks = new Map(order.map((place, rank) => [place, rank]))
+    return order.map((place) => ({
+      seconds: jobs[place].seconds,
+      after: jobs[place].after.map((i) => ranks.get(i) ?? Number.NaN),
+    }))
+  }
+
+  it("is that of the list where nothing is long", () => {
+    const jobs = [job(1), job(2), job(1, 0), job(2, 1), job(1), job(1)]
+    assert.deepStrictEqual(beginning(jobs, 2), [0, 1, 2, 3, 4, 5])
+    assert.deepStrictEqual(beginning([job(1), job(1), job(9)], 1), [0, 1, 2])
+    assert.deepStrictEqual(beginning([], 4), [])
+  })
+
+  it("puts first what everybody would wait for at the end, and what that waits for", () => {
+    const jobs = [job(5), job(5), job(1), job(9, 2)]
+    assert.strictEqual(makespan(jobs, { workers: 2 }), 15)
+    assert.deepStrictEqual(beginning(jobs, 2), [2, 0, 3, 1])
+    assert.strictEqual(makespan(inOrder(jobs, 2), { workers: 2 }), 10)
+  })
+
+  it("holds every job once, after those that it waits for, and seldom takes longer than the list", () => {
+    let longer = 0
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(100), fc.array(fc.nat(20), { maxLength: 2 })), {
+          minLength: 1,
+          maxLength: 20,
+        }),
+        fc.integer({ min: 1, max: 5 }),
+        (drawn, workers) => {
+          const jobs = drawn.map(([seconds, after], place) => job(seconds, ...after.filter((i) => i < place)))
+          const ordered = inOrder(jobs, workers)
+          assert.lengthOf(ordered, jobs.length)
+          for (const [rank, { after }] of ordered.entries()) for (const i of after) assert.isBelow(i, rank)
+          if (makespan(ordered, { workers }) > makespan(jobs, { workers })) longer += 1
+        },
+      ),
+      { numRuns: 500, seed: 1 },
+    )
+    assert.isBelow(longer, 50)
   })
 })

@@ -52,6 +52,8 @@ const interpret = (
 export class Executor extends Context.Service<
   Executor,
   {
+    /** Stages that are computed side by side. */
+    readonly workers: number
     /** Computes a stage once it is its turn, and shows it as running from then on. Turns go in the order of asking. */
     readonly compute: <Input, Output, E, R, CalledOff>(
       stage: Stage<Input, Output, E, R>,
@@ -72,6 +74,7 @@ export class Executor extends Context.Service<
       const progress = yield* Progress
       const turn = yield* Semaphore.make(1)
       return Executor.of({
+        workers: 1,
         compute: (stage, input, { cursorKey, label, begin }) =>
           computeStage(stage, input, cursorKey).pipe(
             Effect.provideService(ArtifactStore, store),
@@ -100,6 +103,7 @@ export class Executor extends Context.Service<
         const { root } = yield* ArtifactStore
         const { withThread } = yield* makePool(count, { store: root, engineThreads })
         return Executor.of({
+          workers: count,
           compute: Effect.fn("Executor.compute")(function* (stage, input, { cursorKey, label, begin }) {
             const { name, module } = stage
             const request = Effect.fnUntraced(function* (thread: Thread) {
