@@ -35,6 +35,8 @@ const commands = {
   unpin: () => import("./commands/unpin.ts").then(({ unpin }) => unpin),
   export: () => import("./commands/export.ts").then(({ exportResults }) => exportResults),
   import: () => import("./commands/import.ts").then(({ importResults }) => importResults),
+  doctor: () => import("./commands/doctor.ts").then(({ doctor }) => doctor),
+  "setup-engine": () => import("./commands/setupEngine.ts").then(({ setupEngine }) => setupEngine),
   "export-twin": () => import("./commands/exportTwin.ts").then(({ exportTwin }) => exportTwin),
 }
 

@@ -4,10 +4,10 @@ import { Argument, Command, Flag } from "effect/cli"
 import { stages } from "../pipelines/registry.ts"
 import { accept as acceptStage } from "../services/accept.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
-import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
+import { engineLayer } from "../services/engine/engines.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import { json, requireWritable, store, storeLayer } from "./options.ts"
+import { engine, json, requireWritable, store, storeLayer } from "./options.ts"
 import { printJson } from "./printJson.ts"
 
 /** What `--json` prints: how many outputs count as computed by the present code from now on. */
@@ -27,6 +27,7 @@ export const accept = Command.make(
       Flag.withDescription("Why the change of code changes no result; shown wherever the outputs are used"),
     ),
     store,
+    engine,
     json,
   },
   (options) =>
@@ -59,7 +60,7 @@ export const accept = Command.make(
       Effect.provide(
         Layer.merge(
           storeLayer(options),
-          OnnxEngine.layer({ threads: 1 }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
+          engineLayer(options.engine, { threads: 1 }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
         ),
       ),
     ),

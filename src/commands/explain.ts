@@ -6,7 +6,7 @@ import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
 import { type Explained, Explanation, makeExplain } from "./explained.ts"
 import { foresee } from "./foresee.ts"
-import { json, lookingLayer, scale, set, store } from "./options.ts"
+import { engine, json, lookingLayer, scale, set, store } from "./options.ts"
 
 const DIGEST = /^[0-9a-f]{64}$/
 
@@ -78,6 +78,7 @@ export const explain = Command.make(
     scale,
     set,
     store,
+    engine,
     json,
   },
   (options) =>

@@ -24,7 +24,7 @@ import { TrainInput } from "../stages/train.ts"
 import { initialState, layoutOf, stepInputs, type TrainConfig } from "../stages/training.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import { commandOf, json, runnerLayer, scale, set, store, threads } from "./options.ts"
+import { commandOf, engine, json, runnerLayer, scale, set, store, threads } from "./options.ts"
 import { override } from "./overrides.ts"
 import { printJson } from "./printJson.ts"
 
@@ -187,6 +187,7 @@ export const exportTwin = Command.make(
     scale,
     set,
     store,
+    engine,
     threads,
     json,
   },

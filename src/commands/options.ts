@@ -5,7 +5,7 @@ import { Flag } from "effect/cli"
 import { type Scale, SMOKE_NOTE, scales } from "../pipelines/paper.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
-import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
+import { type EngineName, engineLayer, engineNames } from "../services/engine/engines.ts"
 import { Executor } from "../services/executor/Executor.ts"
 import { Progress } from "../services/Progress.ts"
 import { StageRunner } from "../services/StageRunner.ts"
@@ -88,6 +88,13 @@ export const asManyWorkers = someWorkers.pipe(
 /** Workers of a pipeline where none are asked for. */
 export const workersOf = (pipeline: string): number => (pipeline === "single" ? 1 : mostWorkers)
 
+export const engine = Flag.Literals("engine", engineNames).pipe(
+  Flag.withDescription(
+    "What computes tensors: onnx on the CPU, tfjs-node or tfjs-node-gpu on TensorFlow (see `doctor`); part of every key (default: onnx)",
+  ),
+  Flag.withDefault("onnx"),
+)
+
 export const threads = Flag.Int("threads").pipe(
   Flag.withMetavar("N"),
   Flag.withDescription("Threads of the tensor engine of each worker (default: cores / workers)"),
@@ -98,11 +105,16 @@ export const threads = Flag.Int("threads").pipe(
 /** A command as its user gave it, without what changes no result. */
 export const commandOf = (
   name: string,
-  { scale, set = [] }: { readonly scale: Scale; readonly set?: ReadonlyArray<string> },
+  {
+    scale,
+    set = [],
+    engine = "onnx",
+  }: { readonly scale: Scale; readonly set?: ReadonlyArray<string>; readonly engine?: EngineName },
 ): string =>
   [
     name,
     ...(scale === "paper" ? [] : [`--scale ${scale}`]),
+    ...(engine === "onnx" ? [] : [`--engine ${engine}`]),
     ...set.map((setting) => `--set ${setting}`),
   ].join(" ")
 
@@ -116,34 +128,37 @@ export const runnerLayer = (options: {
   readonly command: string
   readonly store: string
   readonly workers?: number
+  readonly engine: EngineName
   readonly threads: Option.Option<number>
   readonly scale: Scale
 }) => {
-  const { workers: count } = options
+  const { workers: count, engine } = options
   const engineThreads = Option.getOrElse(options.threads, () => Math.max(1, Math.floor(cores / (count ?? 1))))
   const { command } = options
   const note = options.scale === "smoke" ? SMOKE_NOTE : undefined
   return Layer.effectDiscard(requireOpenFiles(count ?? 1)).pipe(
     Layer.provideMerge(StageRunner.layer({ command, note })),
-    Layer.provide(count === undefined ? Executor.inProcess : Executor.workers({ count, engineThreads })),
+    Layer.provide(
+      count === undefined ? Executor.inProcess : Executor.workers({ count, engine, engineThreads }),
+    ),
     Layer.provideMerge(
       Layer.mergeAll(
         storeLayer(options),
         Progress.layer(process.stderr),
-        OnnxEngine.layer({ threads: engineThreads }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
+        engineLayer(engine, { threads: engineThreads }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
       ),
     ),
   )
 }
 
 /** Everything that looking takes: nothing is computed, no lock taken, nothing written. */
-export const lookingLayer = (options: { readonly store: string }) =>
+export const lookingLayer = (options: { readonly store: string; readonly engine: EngineName }) =>
   StageRunner.peeking.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         storeLayer(options),
         Progress.layer(process.stderr),
-        OnnxEngine.layer({ threads: 1 }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
+        engineLayer(options.engine, { threads: 1 }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
       ),
     ),
   )

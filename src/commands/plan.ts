@@ -5,7 +5,17 @@ import { briefDuration } from "../services/progress/duration.ts"
 import { bytesText } from "./byteSize.ts"
 import { descriptions } from "./descriptions.ts"
 import { foresee } from "./foresee.ts"
-import { asManyWorkers, json, lookingLayer, scale, set, store, threads, workersOf } from "./options.ts"
+import {
+  asManyWorkers,
+  engine,
+  json,
+  lookingLayer,
+  scale,
+  set,
+  store,
+  threads,
+  workersOf,
+} from "./options.ts"
 import { Plan, planOf } from "./planned.ts"
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
@@ -65,6 +75,7 @@ export const plan = Command.make(
     set,
     store,
     workers: asManyWorkers,
+    engine,
     threads,
     json,
   },

@@ -29,6 +29,7 @@ import { descriptions } from "./descriptions.ts"
 import { oneLine } from "./oneLine.ts"
 import {
   commandOf,
+  engine,
   isTolerableUnless,
   json,
   type OnFailure,
@@ -208,7 +209,7 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
 
 export const reproduceAll = Command.make(
   "reproduce-all",
-  { scale, seeds, store, out, workers, threads, ...onFailure, json },
+  { scale, seeds, store, out, workers, engine, threads, ...onFailure, json },
   (options) => {
     const seeds = Option.match(options.seeds, { onNone: () => "", onSome: (count) => ` --seeds ${count}` })
     const command = `${commandOf("reproduce-all", options)}${seeds}`

@@ -7,6 +7,7 @@ import { descriptions } from "./descriptions.ts"
 import {
   asManyWorkers,
   commandOf,
+  engine,
   json,
   onFailure,
   runnerLayer,
@@ -40,6 +41,7 @@ export const run = Command.make(
     store,
     out,
     workers: asManyWorkers,
+    engine,
     threads,
     ...onFailure,
     json,

@@ -10,7 +10,7 @@ import { inputOf, rerun } from "../services/rerun.ts"
 import { verify as verifyStore } from "../services/verify.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import { json, requireStore, runnerLayer, store, threads } from "./options.ts"
+import { engine, json, requireStore, runnerLayer, store, threads } from "./options.ts"
 import { printJson } from "./printJson.ts"
 
 /** Something in the store is bad. */
@@ -143,6 +143,7 @@ export const verify = Command.make(
       Flag.withDefault(false),
     ),
     store,
+    engine,
     threads,
     json,
   },
@@ -154,11 +155,7 @@ export const verify = Command.make(
         return yield* new BadInput({ message: "--rerun and --repair: give one of them" })
       }
       return yield* checkByRerun(options, options.rerun.value)
-    }).pipe(
-      Effect.provide(
-        runnerLayer({ command: "verify", store: options.store, threads: options.threads, scale: "paper" }),
-      ),
-    ),
+    }).pipe(Effect.provide(runnerLayer({ ...options, command: "verify", scale: "paper" }))),
 ).pipe(
   Command.withDescription(descriptions.verify),
   Command.withExamples([

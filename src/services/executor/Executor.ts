@@ -5,6 +5,7 @@
 import { Context, Effect, Layer, Schema, Semaphore } from "effect"
 import { ArtifactStore, type StoreError } from "../ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "../CodeFingerprint.ts"
+import type { EngineName } from "../engine/engines.ts"
 import { Progress } from "../Progress.ts"
 import type { Stage } from "../Stage.ts"
 import { stageCode } from "../stageCode.ts"
@@ -85,14 +86,16 @@ export class Executor extends Context.Service<
   )
 
   /**
-   * Up to `count` stages side by side, each on a worker thread with a tensor engine of `engineThreads` threads.
+   * Up to `count` stages side by side, each on a worker thread with a tensor engine of its own, of `engineThreads` threads.
    * The threads start when they are first needed. Interrupting a computation terminates its thread.
    */
   static readonly workers = ({
     count,
+    engine,
     engineThreads,
   }: {
     readonly count: number
+    readonly engine: EngineName
     readonly engineThreads: number
   }) =>
     Layer.effect(
@@ -101,7 +104,7 @@ export class Executor extends Context.Service<
         const services = yield* Effect.context<CodeFingerprint | TensorEngine | Progress>()
         const progress = yield* Progress
         const { root } = yield* ArtifactStore
-        const { withThread } = yield* makePool(count, { store: root, engineThreads })
+        const { withThread } = yield* makePool(count, { store: root, engine, engineThreads })
         return Executor.of({
           workers: count,
           compute: Effect.fn("Executor.compute")(function* (stage, input, { cursorKey, label, begin }) {

@@ -1,10 +1,12 @@
 /** What the main thread and its worker threads say to each other. Everything is plain data. */
 import { Schema } from "effect"
+import { engineNames } from "../engine/engines.ts"
 
 /** What every worker is started with. */
 export const Settings = Schema.Struct({
   /** Directory of the artifact store. */
   store: Schema.String,
+  engine: Schema.Literals(engineNames),
   /** Threads of the worker's tensor engine. */
   engineThreads: Schema.Int,
 })

@@ -9,7 +9,7 @@ import * as NodePath from "@effect/platform-node/NodePath"
 import { Cause, Effect, Exit, Layer, Predicate, Queue, Schema } from "effect"
 import { ArtifactStore } from "../ArtifactStore.ts"
 import { CodeFingerprint } from "../CodeFingerprint.ts"
-import { OnnxEngine } from "../engine/onnx/OnnxEngine.ts"
+import { engineLayer } from "../engine/engines.ts"
 import { Progress } from "../Progress.ts"
 import type { Stage, StageServices } from "../Stage.ts"
 import { stageCode } from "../stageCode.ts"
@@ -70,7 +70,7 @@ const replyOf = (exit: Exit.Exit<Reply, unknown>): Reply => {
 const serve = Effect.gen(function* () {
   const port = yield* Effect.fromNullishOr(parentPort)
   const { settings, nativeCode } = yield* Schema.decodeUnknownEffect(WorkerData)(workerData)
-  const { store, engineThreads } = settings
+  const { store, engine, engineThreads } = settings
   const say = (message: Message) => Effect.sync(() => port.postMessage(message))
   const progress = Progress.of({
     running: (_, effect) => effect,
@@ -83,7 +83,7 @@ const serve = Effect.gen(function* () {
     ArtifactStore.layer(store),
     Layer.succeed(Progress, progress),
     countNativeCode(nativeCode).pipe(
-      Layer.provide(OnnxEngine.layer({ threads: engineThreads })),
+      Layer.provide(engineLayer(engine, { threads: engineThreads })),
       Layer.provideMerge(CodeFingerprint.layer),
     ),
   ).pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))

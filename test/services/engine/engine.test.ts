@@ -13,12 +13,10 @@ import {
   trainSteps,
 } from "../../../src/model/programs.ts"
 import { integers, stream } from "../../../src/numerics/random.ts"
-import { CodeFingerprint } from "../../../src/services/CodeFingerprint.ts"
-import { EagerEngine } from "../../../src/services/engine/eager/EagerEngine.ts"
-import { OnnxEngine } from "../../../src/services/engine/onnx/OnnxEngine.ts"
 import { type EngineError, SignatureMismatch, TensorEngine } from "../../../src/services/TensorEngine.ts"
 import { assertClose, assertSameBits } from "../../model/close.ts"
 import {
+  eager,
   noise,
   paperLayout,
   paperOptimiser,
@@ -29,15 +27,7 @@ import {
   runScan,
   smallLayout,
 } from "../../model/samples.ts"
-
-const onnx = (threads: number) => OnnxEngine.layer({ threads }).pipe(Layer.provide(CodeFingerprint.layer))
-const eager = EagerEngine.layer({ backend: "cpu" })
-
-const engines = [
-  { name: "onnx on one thread", engine: onnx(1) },
-  { name: "onnx on two threads", engine: onnx(2) },
-  { name: "eager", engine: eager },
-]
+import { engines, onnx } from "./engines.ts"
 
 type Outputs = Readonly<Record<string, Float32Array | Int32Array>>
 

@@ -41,7 +41,8 @@ const laboratory = ({ progress }: { progress: Layer.Layer<Progress> } = { progre
 const inProcess = (options?: Parameters<typeof laboratory>[0]) =>
   Layer.fresh(Executor.inProcess).pipe(Layer.provideMerge(laboratory(options)))
 
-const newWorkers = (count: number) => Layer.fresh(Executor.workers({ count, engineThreads: 1 }))
+const newWorkers = (count: number) =>
+  Layer.fresh(Executor.workers({ count, engine: "onnx", engineThreads: 1 }))
 
 const workers = (count: number, options?: Parameters<typeof laboratory>[0]) =>
   newWorkers(count).pipe(Layer.provideMerge(laboratory(options)))

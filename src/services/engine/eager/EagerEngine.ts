@@ -1,6 +1,10 @@
 /**
- * The reference engine: programs run eagerly, operation by operation, on a TensorFlow.js backend.
- * Every tensor lives in a tidy scope of its call, so none outlives it, on success and failure alike.
+ * Programs run eagerly, operation by operation, on a TensorFlow.js backend: the reference engine on its own backend, the
+ * engines `tfjs-node` and `tfjs-node-gpu` on TensorFlow's.
+ *
+ * What a call needs from step to step (the carry and the constants of a scan) stays on the device, held by the Effect Scope of the
+ * call; every other tensor lives within one operation of it. None outlives the call: on success, failure and
+ * interruption alike.
  */
 import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer } from "effect"
@@ -10,8 +14,8 @@ import { EngineFailure, SignatureMismatch, TensorEngine } from "../../TensorEngi
 import { onBackend } from "../onBackend.ts"
 import { checkResult, checkValues, type Results, scanLength } from "../signature.ts"
 
-/** A TensorFlow.js backend that needs nothing installed. */
-type Backend = "cpu"
+/** A backend of TensorFlow.js: its own, in JavaScript, or TensorFlow's (`tfjsNode/TfjsNodeEngine.ts` registers it). */
+type Backend = "cpu" | "tensorflow"
 
 const toTensors = <S extends Signature>(signature: S, values: Values<S>): Tensors<S> =>
   mapSignature(signature, (key, { dtype, shape }) => tf.tensor(values[key], [...shape], dtype))
@@ -57,12 +61,47 @@ const registerComposedKernels = (backendName: Backend): void => {
   }
 }
 
-export const EagerEngine = {
-  layer: ({ backend }: { readonly backend: Backend }) =>
-    Layer.sync(TensorEngine, () => {
-      const id = `tfjs-${backend}`
+/** Tensors on the device. Given away: whoever holds them disposes of them. */
+type Held = ReadonlyArray<tf.Tensor>
 
-      /** Runs synchronous TensorFlow.js code on the backend; every tensor made in it is freed. */
+const dispose = (tensors: Held): void => {
+  for (const tensor of tensors) tensor.dispose()
+}
+
+/** Copies of tensors, which share their memory, that outlive the operation that makes them. */
+const keep = <S extends Signature>(signature: S, tensors: Tensors<S>): Tensors<S> =>
+  mapSignature(signature, (key) => tf.keep(tf.clone(tensors[key])))
+
+/** What the scope holds: nothing yet. Replacing it disposes of what it held before. */
+const holder = Effect.acquireRelease(
+  Effect.sync(() => {
+    let held: Held = []
+    return {
+      replace: (next: Held): void => {
+        dispose(held)
+        held = next
+      },
+    }
+  }),
+  ({ replace }) => Effect.sync(() => replace([])),
+)
+
+export const EagerEngine = {
+  /**
+   * @param id of the engine, part of every key
+   * @param version of what it runs on, part of every key
+   */
+  layer: ({
+    backend,
+    id = `tfjs-${backend}`,
+    version = `@tensorflow/tfjs@${tf.version_core}`,
+  }: {
+    readonly backend: Backend
+    readonly id?: string
+    readonly version?: string
+  }) =>
+    Layer.sync(TensorEngine, () => {
+      /** Runs synchronous TensorFlow.js code on the backend; every tensor made in it is freed, unless it is kept. */
       const compute = <A>(program: string, body: () => A) =>
         Effect.try({
           try: () => {
@@ -76,7 +115,7 @@ export const EagerEngine = {
 
       return TensorEngine.of({
         id,
-        version: Effect.succeed(`@tensorflow/tfjs@${tf.version_core}`),
+        version: Effect.succeed(version),
         compile: ({ name, inputs, outputs, body }) =>
           Effect.succeed({
             run: Effect.fn(`EagerEngine.run ${name}`)(function* (values) {
@@ -90,22 +129,34 @@ export const EagerEngine = {
               yield* checkValues(name, carry, values.carry)
               yield* checkValues(name, constants, values.constants)
               const length = yield* scanLength(name, xs, values.xs)
-              let state = values.carry
+              const [ofConstants, ofCarry] = [yield* holder, yield* holder]
+              /** Puts tensors that `make` returns into the place of those held before. */
+              const hold = <S extends Signature>(
+                { replace }: Effect.Success<typeof holder>,
+                signature: S,
+                make: () => Tensors<S>,
+              ) =>
+                compute(name, () => {
+                  const kept = keep(signature, make())
+                  replace(Object.values(kept))
+                  return kept
+                })
+              const fixed = yield* hold(ofConstants, constants, () => toTensors(constants, values.constants))
+              let state = yield* hold(ofCarry, carry, () => toTensors(carry, values.carry))
               const stacked: Array<Values<typeof ys>> = []
               for (let i = 0; i < length; i++) {
-                const next = yield* compute(name, () => {
-                  const result = step(
-                    toTensors(carry, state),
-                    toTensors(xs, entry(xs, values.xs, i)),
-                    toTensors(constants, values.constants),
-                  )
-                  return { carry: toValues(name, carry, result.carry), y: toValues(name, ys, result.y) }
+                // Between steps is where a run can be interrupted.
+                yield* Effect.yieldNow
+                state = yield* hold(ofCarry, carry, () => {
+                  const next = step(state, toTensors(xs, entry(xs, values.xs, i)), fixed)
+                  for (const key of Object.keys(carry)) checkResult(name, carry, key, next.carry[key])
+                  stacked.push(toValues(name, ys, next.y))
+                  return next.carry
                 })
-                state = next.carry
-                stacked.push(next.y)
               }
-              return { carry: state, ys: stack(ys, stacked) }
-            }),
+              const last = yield* compute(name, () => toValues(name, carry, state))
+              return { carry: last, ys: stack(ys, stacked) }
+            }, Effect.scoped),
           }),
       })
     }),

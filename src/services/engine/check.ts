@@ -1,0 +1,141 @@
+/** What `doctor` says of an engine: whether it works here, how fast it multiplies, and how far it is from the reference. */
+import * as tf from "@tensorflow/tfjs"
+import { Clock, Effect, Layer, Schema } from "effect"
+import { initialParameters } from "../../model/initialise.ts"
+import { makeLayout } from "../../model/layout.ts"
+import { type OptimizerConfig, stepScalars } from "../../model/optimizer.ts"
+import { f32, program } from "../../model/Program.ts"
+import { trainSteps } from "../../model/programs.ts"
+import { integers, stream } from "../../numerics/random.ts"
+import { median } from "../../numerics/statistics.ts"
+import { CodeFingerprint } from "../CodeFingerprint.ts"
+import { processor } from "../machine.ts"
+import { TensorEngine } from "../TensorEngine.ts"
+import { EagerEngine } from "./eager/EagerEngine.ts"
+import { type EngineName, engineLayer, engineNames } from "./engines.ts"
+
+export const Checked = Schema.Struct({
+  engine: Schema.Literals(engineNames),
+  usable: Schema.Boolean,
+  /** Of the engine and what it runs on; part of every key. Null where it cannot be used. */
+  version: Schema.NullOr(Schema.String),
+  /** What it computes on. */
+  device: Schema.String,
+  /** Rate of float32 matrix products, in GFLOP/s. */
+  products: Schema.NullOr(Schema.Finite),
+  /** Largest relative difference of parameters to the reference after a few training steps of a small model. */
+  error: Schema.NullOr(Schema.Finite),
+  /** Why it cannot be used, and the one thing to do next. */
+  because: Schema.NullOr(Schema.String),
+  next: Schema.NullOr(Schema.String),
+})
+export type Checked = typeof Checked.Type
+
+/** A difference larger than this is no rounding. */
+export const TOLERANCE = 1e-4
+
+const SIDE = 768
+const PRODUCTS = 8
+const ROUNDS = 5
+
+const products = program({
+  name: "products",
+  inputs: { x: f32(SIDE, SIDE) },
+  outputs: { y: f32(SIDE, SIDE) },
+  body: ({ x }) => {
+    let y = x
+    for (let i = 0; i < PRODUCTS; i++) y = tf.matMul(y, x)
+    return { y }
+  },
+})
+
+/** GFLOP/s of products, the first round apart. */
+const rateOfProducts = Effect.gen(function* () {
+  const engine = yield* TensorEngine
+  const { run } = yield* engine.compile(products)
+  const x = new Float32Array(SIDE * SIDE).fill(1 / SIDE)
+  yield* run({ x })
+  const took: Array<number> = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const start = yield* Clock.currentTimeNanos
+    yield* run({ x })
+    took.push(Number((yield* Clock.currentTimeNanos) - start))
+  }
+  return (2 * PRODUCTS * SIDE ** 3) / median(took)
+}).pipe(Effect.scoped)
+
+const optimizer: OptimizerConfig = {
+  optimizer: "adamw",
+  schedule: { kind: "constant" },
+  learningRate: 1e-3,
+  beta1: 0.9,
+  beta2: 0.98,
+  epsilon: 1e-8,
+  weightDecay: 1,
+  clipNorm: 1,
+}
+
+/** Parameters after a few training steps of a small model. */
+const trained = Effect.gen(function* () {
+  const layout = makeLayout({ modulus: 11, tasks: 1, width: 16, heads: 2, feedForward: 32, layers: 2 })
+  const [steps, batch] = [3, 32]
+  const draw = (column: number) => integers(stream(1, "batch", column), steps * batch, layout.shape.modulus)
+  const scalars = Array.from({ length: steps }, (_, i) => stepScalars(optimizer, i + 1))
+  const engine = yield* TensorEngine
+  const { run } = yield* engine.compileScan(trainSteps(layout, optimizer, batch))
+  const zeros = () => new Float32Array(layout.size)
+  const { carry } = yield* run({
+    carry: { theta: initialParameters(layout, 1), first: zeros(), second: zeros() },
+    xs: {
+      a: draw(0),
+      b: draw(1),
+      label: draw(2),
+      stepSize: Float32Array.from(scalars, (s) => s.stepSize),
+      decay: Float32Array.from(scalars, (s) => s.decay),
+      denominatorScale: Float32Array.from(scalars, (s) => s.denominatorScale),
+    },
+    constants: {},
+  })
+  return carry.theta
+}).pipe(Effect.scoped)
+
+const largest = (values: Float32Array): number =>
+  values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+
+const device = (name: EngineName, threads: number): string =>
+  name === "tfjs-node-gpu" ? "the GPU" : `${processor().cpu}, ${threads} threads`
+
+/** Checks an engine in this process. */
+export const checkEngine = Effect.fn("checkEngine")(function* (engine: EngineName, threads: number) {
+  const nothing = { engine, version: null, device: "", products: null, error: null }
+  const checked = Effect.gen(function* () {
+    const expected = yield* Effect.provide(trained, EagerEngine.layer({ backend: "cpu" }))
+    const actual = yield* trained
+    const error = largest(actual.map((value, i) => value - expected[i])) / largest(expected)
+    const usable = error <= TOLERANCE
+    return {
+      engine,
+      usable,
+      version: yield* Effect.flatMap(TensorEngine, ({ version }) => version),
+      device: device(engine, threads),
+      products: yield* rateOfProducts,
+      error,
+      because: usable ? null : `it is off by ${error.toExponential(1)} after three training steps`,
+      next: usable ? null : "use another engine, and report it with the lines above",
+    } satisfies Checked
+  })
+  return yield* checked.pipe(
+    Effect.provide(engineLayer(engine, { threads }).pipe(Layer.provideMerge(CodeFingerprint.layer))),
+    Effect.catchTag("EngineUnavailable", ({ because, next }) =>
+      Effect.succeed<Checked>({ ...nothing, usable: false, because, next }),
+    ),
+    Effect.catch(({ message }) =>
+      Effect.succeed<Checked>({
+        ...nothing,
+        usable: false,
+        because: message,
+        next: "use another engine, and report it with this line",
+      }),
+    ),
+  )
+})
