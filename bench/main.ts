@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { chart } from "./chart.ts"
 import { intervened } from "./intervened.ts"
+import { parity } from "./parity.ts"
 import { coupling, directions, evaluate, multitask, step, svds } from "./races.ts"
 import { reproduce } from "./reproduce.ts"
 import { scale } from "./scale.ts"
@@ -20,6 +21,7 @@ const bench = Command.make("bench").pipe(
     coupling,
     ...svds,
     directions,
+    parity,
     store,
     start,
     reproduce,

@@ -1,6 +1,6 @@
 /**
- * Renders what is rendered: claims.md and figures of artifacts/paper from its tables, then README.md's blocks:
- * `pnpm run readme`. No number there is typed by hand; a test fails where a block differs from what it is rendered from.
+ * Renders what is rendered: claims.md and figures of artifacts/paper from its tables, then the blocks of README.md and
+ * docs/engines.md: `pnpm run readme`. No number there is typed by hand; a test fails where a block differs from what it is rendered from.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -31,6 +31,17 @@ const decodeTiming = Schema.decodeUnknownSync(
       threads: Schema.Int,
       versions: Schema.Record(Schema.String, Schema.String),
       medianMsPerRound: Schema.Record(Schema.String, Schema.Array(Schema.Finite)),
+    }),
+  ),
+)
+
+const decodeParity = Schema.decodeUnknownSync(
+  Schema.fromJsonString(
+    Schema.Struct({
+      machine: Schema.String,
+      engine: Schema.String,
+      version: Schema.String,
+      errors: Schema.Record(Schema.String, Schema.Struct({ max: Schema.Finite, median: Schema.Finite })),
     }),
   ),
 )
@@ -87,12 +98,37 @@ const blocks: Readonly<Record<string, () => string>> = {
       `Milliseconds per training step, medians of alternating runs on ${machine}; ${versions.join(", ")}.`,
     ].join("\n")
   },
+  parity: () => {
+    const runs = read("bench/results/parity.ndjson")
+      .trim()
+      .split("\n")
+      .map((line) => decodeParity(line))
+    const engines = [...new Map(runs.map((run) => [run.engine, run])).values()]
+    const quantities = Object.keys(engines[0]?.errors ?? {})
+    const digits = (value: number) => value.toExponential(1)
+    return [
+      `| engine | ${quantities.join(" | ")} |`,
+      `|---|${quantities.map(() => "---|").join("")}`,
+      ...engines.map(({ engine, errors }) => {
+        const cells = quantities.map((quantity) => {
+          const { max, median } = errors[quantity]
+          return max === median ? digits(max) : `${digits(max)} (${digits(median)})`
+        })
+        return `| \`${engine}\` | ${cells.join(" | ")} |`
+      }),
+      "",
+      `${engines.map(({ engine, version, machine }) => `\`${engine}\`: ${version}, on ${machine}`).join("; ")}.`,
+    ].join("\n")
+  },
   twin: () => fence("python", pythonCode(read("bench/peers/check_twin.py"))),
 }
 
-/** The README with every rendered block filled in. */
-export const renderReadme = (readme: string): string =>
-  readme.replaceAll(
+/** Documents with rendered blocks. */
+export const documents = ["README.md", "docs/engines.md"]
+
+/** A document with every rendered block filled in. */
+export const renderBlocks = (document: string): string =>
+  document.replaceAll(
     /(<!-- rendered: (\w+) -->\n)[\s\S]*?(<!-- \/rendered -->)/g,
     (_, open: string, name: string, close: string) => `${open}${blocks[name]()}\n${close}`,
   )
@@ -110,5 +146,5 @@ if (import.meta.main) {
     writeFileSync(file(path), text)
     if (path.endsWith(".svg")) writeFileSync(file(path.replace(/svg$/, "png")), renderPng(text))
   }
-  writeFileSync(file("README.md"), renderReadme(read("README.md")))
+  for (const document of documents) writeFileSync(file(document), renderBlocks(read(document)))
 }

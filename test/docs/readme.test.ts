@@ -1,16 +1,16 @@
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { renderPaper, renderReadme } from "../../docs/readme.ts"
+import { documents, renderBlocks, renderPaper } from "../../docs/readme.ts"
 
 const file = (path: string) => new URL(`../../${path}`, import.meta.url)
 
-describe("README", () => {
-  it("shows what its rendered blocks are rendered from (else: pnpm run readme)", () => {
-    const readme = readFileSync(file("README.md"), "utf8")
-    assert.strictEqual(readme, renderReadme(readme))
-  })
+it.each(documents)("%s shows what its rendered blocks are rendered from (else: pnpm run readme)", (name) => {
+  const document = readFileSync(file(name), "utf8")
+  assert.strictEqual(document, renderBlocks(document))
+})
 
+describe("README", () => {
   it("shows pictures that are there", () => {
     const pictures = [...readFileSync(file("README.md"), "utf8").matchAll(/!\[[^\]]+\]\(([^)]+)\)/g)]
     assert.isAbove(pictures.length, 0)
