@@ -118,8 +118,8 @@ export const comparisonDots = (data: ComparisonDots): string => {
           ),
           ...rows
             .filter(({ value }) => value === null || (data.scale === "log" && !isPositive(value.mean)))
-            .map(({ y }) =>
-              Plot.text(["no value"], {
+            .map(({ y, value }) =>
+              Plot.text([value === null ? "no value" : String(value.mean)], {
                 x: x.domain[0],
                 y,
                 dx: 8,
