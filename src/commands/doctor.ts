@@ -30,7 +30,7 @@ const output = Effect.fn("output")(function* (command: string, args: ReadonlyArr
 
 /** Whether there is native code to load. */
 const isThere = (engine: EngineName) =>
-  engine === "onnx" ? Effect.succeed(true) : Effect.map(findAddon, Option.isSome)
+  engine.startsWith("onnx") ? Effect.succeed(true) : Effect.map(findAddon, Option.isSome)
 
 /** Checks an engine in a process of its own, which native code may take down. */
 const checkApart = Effect.fn("checkApart")(function* (engine: EngineName) {

@@ -5,7 +5,7 @@ import { Flag } from "effect/cli"
 import { type Scale, SMOKE_NOTE, scales } from "../pipelines/paper.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
-import { type EngineName, engineLayer, engineNames } from "../services/engine/engines.ts"
+import { type EngineName, engineLayer, engineNames, isOnGpu } from "../services/engine/engines.ts"
 import { Executor } from "../services/executor/Executor.ts"
 import { Progress } from "../services/Progress.ts"
 import { StageRunner } from "../services/StageRunner.ts"
@@ -68,29 +68,23 @@ const WORKER_BYTES = 2 ** 30
 const mostWorkers = Math.max(1, Math.min(cores, Math.floor(process.availableMemory() / WORKER_BYTES)))
 const Threads = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1024 }))
 
-const someWorkers = Flag.Int("workers").pipe(Flag.withMetavar("N"), Flag.withSchema(Threads))
-
-export const workers = someWorkers.pipe(
+/** As many as {@link workersOf} says where nothing is said. */
+export const workers = Flag.Int("workers").pipe(
+  Flag.withMetavar("N"),
+  Flag.withSchema(Threads),
   Flag.withDescription(
-    "Stages computed side by side, each on a worker thread (default: one per core that has 1 GiB of free memory)",
-  ),
-  Flag.withDefault(mostWorkers),
-)
-
-/** As many as the pipeline takes by default: {@link workersOf}. */
-export const asManyWorkers = someWorkers.pipe(
-  Flag.withDescription(
-    "Stages computed side by side, each on a worker thread (default: 1 for `single`, whose stages get all cores one after the other, else one per core that has 1 GiB of free memory)",
+    "Stages computed side by side, each on a worker thread (default: one per core that has 1 GiB of free memory; 1 for `single`, whose stages get all cores one after the other, and on a GPU)",
   ),
   Flag.optional,
 )
 
 /** Workers of a pipeline where none are asked for. */
-export const workersOf = (pipeline: string): number => (pipeline === "single" ? 1 : mostWorkers)
+export const workersOf = (pipeline: string, engine: EngineName): number =>
+  pipeline === "single" || isOnGpu(engine) ? 1 : mostWorkers
 
 export const engine = Flag.Literals("engine", engineNames).pipe(
   Flag.withDescription(
-    "What computes tensors: onnx on the CPU, tfjs-node or tfjs-node-gpu on TensorFlow (see `doctor`); part of every key (default: onnx)",
+    "What computes tensors, see `doctor`: onnx on the CPU, onnx-webgpu on a GPU, tfjs-node or tfjs-node-gpu on TensorFlow; part of every key (default: onnx)",
   ),
   Flag.withDefault("onnx"),
 )

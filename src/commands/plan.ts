@@ -5,17 +5,7 @@ import { briefDuration } from "../services/progress/duration.ts"
 import { bytesText } from "./byteSize.ts"
 import { descriptions } from "./descriptions.ts"
 import { foresee } from "./foresee.ts"
-import {
-  asManyWorkers,
-  engine,
-  json,
-  lookingLayer,
-  scale,
-  set,
-  store,
-  threads,
-  workersOf,
-} from "./options.ts"
+import { engine, json, lookingLayer, scale, set, store, threads, workers, workersOf } from "./options.ts"
 import { Plan, planOf } from "./planned.ts"
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
@@ -74,7 +64,7 @@ export const plan = Command.make(
     scale,
     set,
     store,
-    workers: asManyWorkers,
+    workers,
     engine,
     threads,
     json,
@@ -83,8 +73,8 @@ export const plan = Command.make(
     Effect.gen(function* () {
       const { pipeline, scale, set, store } = options
       const foreseen = yield* foresee(options)
-      const workers = Option.getOrElse(options.workers, () => workersOf(pipeline))
-      const result: Plan = { pipeline, scale, set, store, ...(yield* planOf(foreseen, workers)) }
+      const side = Option.getOrElse(options.workers, () => workersOf(pipeline, options.engine))
+      const result: Plan = { pipeline, scale, set, store, ...(yield* planOf(foreseen, side)) }
       yield* Console.log(
         options.json ? JSON.stringify(yield* Schema.encodeEffect(Plan)(result), null, 2) : render(result),
       )

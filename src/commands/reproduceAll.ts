@@ -40,6 +40,7 @@ import {
   store,
   threads,
   workers,
+  workersOf,
 } from "./options.ts"
 import { retryDamaged } from "./retryDamaged.ts"
 
@@ -213,7 +214,8 @@ export const reproduceAll = Command.make(
   (options) => {
     const seeds = Option.match(options.seeds, { onNone: () => "", onSome: (count) => ` --seeds ${count}` })
     const command = `${commandOf("reproduce-all", options)}${seeds}`
-    return reproducePaper(options).pipe(Effect.provide(runnerLayer({ ...options, command })))
+    const workers = Option.getOrElse(options.workers, () => workersOf("reproduce-all", options.engine))
+    return reproducePaper(options).pipe(Effect.provide(runnerLayer({ ...options, workers, command })))
   },
 ).pipe(
   Command.withDescription(descriptions["reproduce-all"]),

@@ -5,7 +5,6 @@ import { BadInput } from "./BadInput.ts"
 import { declaredAblation } from "./declared.ts"
 import { descriptions } from "./descriptions.ts"
 import {
-  asManyWorkers,
   commandOf,
   engine,
   json,
@@ -15,6 +14,7 @@ import {
   set,
   store,
   threads,
+  workers,
   workersOf,
 } from "./options.ts"
 import { runAblation } from "./runAblation.ts"
@@ -40,7 +40,7 @@ export const run = Command.make(
     set,
     store,
     out,
-    workers: asManyWorkers,
+    workers,
     engine,
     threads,
     ...onFailure,
@@ -55,7 +55,7 @@ export const run = Command.make(
     }
     const services = runnerLayer({
       ...options,
-      workers: Option.getOrElse(options.workers, () => workersOf(pipeline)),
+      workers: Option.getOrElse(options.workers, () => workersOf(pipeline, options.engine)),
       command: commandOf(`run ${pipeline}`, options),
     })
     if (pipeline === "single") return yield* Effect.provide(runPipeline(options), services)

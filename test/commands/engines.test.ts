@@ -20,10 +20,13 @@ describe("doctor", () => {
       const { env } = yield* elsewhere
       const { code, stdout } = yield* cli(["doctor", "--json"], { env })
       assert.strictEqual(code, 0)
-      const [onnx, ...others] = decoded(Doctor, stdout).engines
+      const [onnx, webgpu, ...others] = decoded(Doctor, stdout).engines
       assert.isTrue(onnx.usable, onnx.because ?? "")
       assert.isAbove(onnx.products ?? 0, 1)
       assert.isBelow(onnx.error ?? 1, 1e-5)
+      // Whether there is a GPU is the machine's affair.
+      assert.strictEqual(webgpu.engine, "onnx-webgpu")
+      if (!webgpu.usable) assert.include(webgpu.next, "Vulkan driver")
       assert.deepStrictEqual(
         others.map(({ engine }) => engine),
         ["tfjs-node", "tfjs-node-gpu"],

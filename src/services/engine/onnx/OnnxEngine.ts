@@ -1,96 +1,8 @@
-/**
- * The default engine: programs are traced into ONNX graphs and executed by onnxruntime on the CPU.
- * A scan becomes an ONNX `Loop`, so a whole block of training steps is one call with no JavaScript between steps.
- */
-import { createRequire } from "node:module"
-import { Effect, Layer, Schema } from "effect"
-import { mapSignature, type Signature, type Values } from "../../../model/Program.ts"
+/** The default engine: onnxruntime on the CPU. */
+import { Effect, Layer } from "effect"
 import { CodeFingerprint } from "../../CodeFingerprint.ts"
-import { EngineFailure, SignatureMismatch, TensorEngine, UnsupportedOp } from "../../TensorEngine.ts"
-import { checkValues, scanLength } from "../signature.ts"
-
-const ENGINE = "onnx"
-
-const runtimeVersion = (): string =>
-  Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }))(
-    createRequire(import.meta.url)("onnxruntime-node/package.json"),
-  ).version
-
-interface Feed {
-  readonly dtype: "float32" | "int32" | "int64"
-  readonly shape: ReadonlyArray<number>
-  readonly data: Float32Array | Int32Array | BigInt64Array
-}
-
-const failure = (program: string) => (cause: unknown) => new EngineFailure({ program, engine: ENGINE, cause })
-
-const traceFailure =
-  (program: string, missingKernel: (cause: unknown) => string | undefined) => (cause: unknown) => {
-    const op = missingKernel(cause)
-    if (op !== undefined) return new UnsupportedOp({ op, program, engine: ENGINE })
-    return cause instanceof SignatureMismatch ? cause : failure(program)(cause)
-  }
-
-/** Opens a session on a model that `build` traces; the scope releases it. */
-const openSession = Effect.fn("OnnxEngine.openSession")(function* (
-  program: string,
-  threads: number,
-  build: (compiler: typeof import("./compile.ts")) => Uint8Array,
-) {
-  const ort = yield* Effect.promise(() => import("onnxruntime-node"))
-  const compiler = yield* Effect.promise(() => import("./compile.ts"))
-  const { missingKernel } = yield* Effect.promise(() => import("./trace.ts"))
-  const model = yield* Effect.try({ try: () => build(compiler), catch: traceFailure(program, missingKernel) })
-  const session = yield* Effect.acquireRelease(
-    Effect.tryPromise({
-      try: () =>
-        ort.InferenceSession.create(model, {
-          executionProviders: ["cpu"],
-          intraOpNumThreads: threads,
-          interOpNumThreads: 1,
-          executionMode: "sequential",
-          graphOptimizationLevel: "all",
-          logSeverityLevel: 3,
-        }),
-      catch: failure(program),
-    }),
-    (session) => Effect.promise(() => session.release()),
-  )
-  return (feeds: Record<string, Feed>) =>
-    Effect.tryPromise({
-      try: () =>
-        session.run(
-          Object.fromEntries(
-            Object.entries(feeds).map(([name, { dtype, shape, data }]) => [
-              name,
-              new ort.Tensor(dtype, data, shape),
-            ]),
-          ),
-        ),
-      catch: failure(program),
-    })
-})
-
-const feedsOf = <S extends Signature>(
-  prefix: string,
-  signature: S,
-  values: Values<S>,
-  leading: ReadonlyArray<number> = [],
-): Record<string, Feed> =>
-  Object.fromEntries(
-    Object.entries(signature).map(([key, { dtype, shape }]) => [
-      prefix + key,
-      { dtype, shape: [...leading, ...shape], data: values[key] },
-    ]),
-  )
-
-const valuesOf = <S extends Signature>(
-  prefix: string,
-  signature: S,
-  results: Readonly<Record<string, { readonly data: unknown }>>,
-): Values<S> =>
-  // onnxruntime returns the element types that the model declares.
-  mapSignature(signature, (key) => results[prefix + key].data) as Values<S>
+import { TensorEngine } from "../../TensorEngine.ts"
+import { onnxEngine, runtimeVersion } from "./session.ts"
 
 export const OnnxEngine = {
   /** @param threads intra-operator threads of each session */
@@ -99,43 +11,10 @@ export const OnnxEngine = {
       TensorEngine,
       Effect.gen(function* () {
         const fingerprint = yield* CodeFingerprint
-        return TensorEngine.of({
-          id: ENGINE,
-          version: fingerprint
-            .of(import.meta.url)
-            .pipe(Effect.map((code) => `onnxruntime-node@${runtimeVersion()}+${code.slice(0, 16)}`)),
-          compile: Effect.fn("OnnxEngine.compile")(function* (program) {
-            const { name, inputs, outputs } = program
-            const run = yield* openSession(name, threads, ({ programModel }) => programModel(program))
-            return {
-              run: Effect.fn(`OnnxEngine.run ${name}`)(function* (values) {
-                yield* checkValues(name, inputs, values)
-                return valuesOf("out.", outputs, yield* run(feedsOf("in.", inputs, values)))
-              }),
-            }
-          }),
-          compileScan: Effect.fn("OnnxEngine.compileScan")(function* (scan) {
-            const { name } = scan
-            const run = yield* openSession(name, threads, ({ scanModel }) => scanModel(scan))
-            return {
-              run: Effect.fn(`OnnxEngine.run ${name}`)(function* ({ carry, xs, constants }) {
-                yield* checkValues(name, scan.carry, carry)
-                yield* checkValues(name, scan.constants, constants)
-                const length = yield* scanLength(name, scan.xs, xs)
-                const results = yield* run({
-                  length: { dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(length)) },
-                  ...feedsOf("carry.", scan.carry, carry),
-                  ...feedsOf("xs.", scan.xs, xs, [length]),
-                  ...feedsOf("constants.", scan.constants, constants),
-                })
-                return {
-                  carry: valuesOf("out.carry.", scan.carry, results),
-                  ys: valuesOf("out.ys.", scan.ys, results),
-                }
-              }),
-            }
-          }),
-        })
+        const version = fingerprint
+          .of(import.meta.url)
+          .pipe(Effect.map((code) => `onnxruntime-node@${runtimeVersion()}+${code.slice(0, 16)}`))
+        return onnxEngine({ id: "onnx", provider: "cpu", threads }, version)
       }),
     ),
 }

@@ -1,0 +1,48 @@
+/** The engine `onnx-webgpu`: onnxruntime on any GPU that WebGPU reaches (by Vulkan, on Linux). */
+import { Effect, Layer } from "effect"
+import { f32, program } from "../../../model/Program.ts"
+import { CodeFingerprint } from "../../CodeFingerprint.ts"
+import { TensorEngine } from "../../TensorEngine.ts"
+import { EngineUnavailable } from "../EngineUnavailable.ts"
+import { narrow } from "./narrow.ts"
+import { onnxEngine, runtimeVersion } from "./session.ts"
+
+const ID = "onnx-webgpu"
+
+/** The least that needs a device. */
+const probe = program({
+  name: "probe",
+  inputs: { x: f32(4) },
+  outputs: { y: f32(4) },
+  body: ({ x }) => ({ y: x.square() }),
+})
+
+export const OnnxWebgpuEngine = {
+  /** @param threads of what the GPU leaves to the CPU */
+  layer: ({ threads }: { readonly threads: number }) =>
+    Layer.effect(
+      TensorEngine,
+      Effect.gen(function* () {
+        const fingerprint = yield* CodeFingerprint
+        const version = fingerprint
+          .of(import.meta.url)
+          .pipe(Effect.map((code) => `onnxruntime-node@${runtimeVersion()}+webgpu+${code.slice(0, 16)}`))
+        const engine = onnxEngine({ id: ID, provider: "webgpu", threads, prepare: narrow }, version)
+        yield* engine.compile(probe).pipe(
+          Effect.flatMap(({ run }) => run({ x: new Float32Array(4) })),
+          Effect.scoped,
+          Effect.mapError(
+            ({ message }) =>
+              new EngineUnavailable({
+                engine: ID,
+                because: /No supported adapters/.test(message)
+                  ? "there is no GPU that WebGPU reaches"
+                  : message,
+                next: "install the GPU's Vulkan driver; vulkaninfo --summary lists what there is",
+              }),
+          ),
+        )
+        return engine
+      }),
+    ),
+}
