@@ -28,13 +28,15 @@ const output = Effect.fn("output")(function* (command: string, args: ReadonlyArr
   return yield* Effect.option(spawner.string(ChildProcess.make(command, args, { stderr: "ignore" })))
 })
 
-/** Whether there is native code to load. */
-const isThere = (engine: EngineName) =>
-  engine.startsWith("onnx") ? Effect.succeed(true) : Effect.map(findAddon, Option.isSome)
+/** Whether the engine may take down the process: that of every run cannot, and what is not there cannot either. */
+const isRisky = (engine: EngineName) => {
+  if (engine === "onnx") return Effect.succeed(false)
+  return engine === "onnx-webgpu" ? Effect.succeed(true) : Effect.map(findAddon, Option.isSome)
+}
 
-/** Checks an engine in a process of its own, which native code may take down. */
-const checkApart = Effect.fn("checkApart")(function* (engine: EngineName) {
-  if (!(yield* isThere(engine))) return yield* checkEngine(engine, THREADS)
+/** Checks an engine, in a process of its own where native code may take it down. */
+const check = Effect.fn("check")(function* (engine: EngineName) {
+  if (!(yield* isRisky(engine))) return yield* checkEngine(engine, THREADS)
   const text = yield* output(process.execPath, [MAIN, "doctor", "--engine", engine, "--json"])
   const checked = Option.isSome(text) ? yield* Effect.option(decode(text.value)) : Option.none()
   const [own] = Option.isSome(checked) ? checked.value.engines : []
@@ -96,7 +98,7 @@ export const doctor = Command.make(
         Option.match(options.engine, {
           onSome: (engine) => Effect.map(checkEngine(engine, THREADS), (checked) => [checked]),
           // One after the other: rates are of an idle machine.
-          onNone: () => Effect.forEach(engineNames, checkApart),
+          onNone: () => Effect.forEach(engineNames, check),
         }),
       ],
       { concurrency: "unbounded" },
@@ -107,7 +109,7 @@ export const doctor = Command.make(
 ).pipe(
   Command.withDescription(descriptions.doctor),
   Command.withExamples([
-    { command: "pnpm pipeline doctor", description: "All engines, each in a process of its own" },
+    { command: "pnpm pipeline doctor", description: "All engines" },
     { command: "pnpm pipeline doctor --engine tfjs-node", description: "One, with all that it says itself" },
   ]),
 )
