@@ -82,11 +82,19 @@ export const workers = Flag.Int("workers").pipe(
 export const workersOf = (pipeline: string, engine: EngineName): number =>
   pipeline === "single" || isOnGpu(engine) ? 1 : mostWorkers
 
-export const engine = Flag.Literals("engine", engineNames).pipe(
+export const engine = Flag.Literals("engine", [...engineNames, "auto"]).pipe(
   Flag.withDescription(
-    "What computes tensors, see `doctor`: onnx on the CPU, onnx-webgpu on a GPU, tfjs-node or tfjs-node-gpu on TensorFlow; part of every key (default: onnx)",
+    "What computes tensors, see `doctor`: onnx on the CPU, onnx-webgpu on a GPU, tfjs-node or tfjs-node-gpu on TensorFlow, auto the fastest that works; part of every key (default: onnx)",
   ),
   Flag.withDefault("onnx"),
+  Flag.mapEffect((name) =>
+    name === "auto"
+      ? Effect.flatMap(
+          Effect.promise(() => import("./checked.ts")),
+          ({ fastest }) => fastest,
+        )
+      : Effect.succeed(name),
+  ),
 )
 
 export const threads = Flag.Int("threads").pipe(

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
-import { Doctor } from "../../src/commands/doctor.ts"
+import { Doctor } from "../../src/commands/checked.ts"
 import { SetUp } from "../../src/commands/setupEngine.ts"
 import { temporaryDirectory } from "../services/store/temporary.ts"
 import { cli } from "./process.ts"
@@ -24,6 +24,7 @@ describe("doctor", () => {
       assert.isTrue(onnx.usable, onnx.because ?? "")
       assert.isAbove(onnx.products ?? 0, 1)
       assert.isBelow(onnx.error ?? 1, 1e-5)
+      assert.isAbove(onnx.step ?? 0, 1)
       // Whether there is a GPU is the machine's affair.
       assert.strictEqual(webgpu.engine, "onnx-webgpu")
       if (!webgpu.usable) assert.include(webgpu.next, "Vulkan driver")
@@ -36,6 +37,9 @@ describe("doctor", () => {
         assert.strictEqual(because, "it is not set up")
         assert.include(next, "pnpm pipeline setup-engine tfjs-node-gpu")
       }
+      const auto = yield* cli(["plan", "single", "--scale", "smoke", "--engine", "auto"], { env })
+      assert.strictEqual(auto.code, 0)
+      assert.match(auto.stderr, /^--engine auto takes onnx[^;]*; a training step of the paper's size: onnx/)
       const text = yield* cli(["doctor", "--engine", "tfjs-node"], { env })
       assert.match(text.stdout, /^tfjs-node +cannot be used: it is not set up\n +pip install tensorflow/m)
     }).pipe(Effect.provide(NodeServices.layer)),

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs"
 import { Clock, Effect, Layer, Schema } from "effect"
 import { initialParameters } from "../../model/initialise.ts"
-import { makeLayout } from "../../model/layout.ts"
+import { type ModelShape, makeLayout } from "../../model/layout.ts"
 import { type OptimizerConfig, stepScalars } from "../../model/optimizer.ts"
 import { f32, program } from "../../model/Program.ts"
 import { trainSteps } from "../../model/programs.ts"
@@ -23,6 +23,8 @@ export const Checked = Schema.Struct({
   device: Schema.String,
   /** Rate of float32 matrix products, in GFLOP/s. */
   products: Schema.NullOr(Schema.Finite),
+  /** Milliseconds of a training step at the paper's size. */
+  step: Schema.NullOr(Schema.Finite),
   /** Largest relative difference of parameters to the reference after a few training steps of a small model. */
   error: Schema.NullOr(Schema.Finite),
   /** Why it cannot be used, and the one thing to do next. */
@@ -37,6 +39,7 @@ export const TOLERANCE = 1e-4
 const SIDE = 512
 const PRODUCTS = 4
 const ROUNDS = 7
+const STEPS = 10
 /** No round begins after so many nanoseconds, or a device without real hardware would take minutes. */
 const ENOUGH = 1e9
 
@@ -59,11 +62,7 @@ const rateOfProducts = Effect.gen(function* () {
   yield* run({ x })
   const took: Array<number> = []
   const spent = () => took.reduce((total, nanoseconds) => total + nanoseconds, 0)
-  while (took.length < ROUNDS && spent() < ENOUGH) {
-    const start = yield* Clock.currentTimeNanos
-    yield* run({ x })
-    took.push(Number((yield* Clock.currentTimeNanos) - start))
-  }
+  while (took.length < ROUNDS && spent() < ENOUGH) took.push(yield* nanoseconds(run({ x })))
   return (2 * PRODUCTS * SIDE ** 3) / median(took)
 }).pipe(Effect.scoped)
 
@@ -78,28 +77,52 @@ const optimizer: OptimizerConfig = {
   clipNorm: 1,
 }
 
-/** Parameters after a few training steps of a small model. */
-const trained = Effect.gen(function* () {
-  const layout = makeLayout({ modulus: 11, tasks: 1, width: 16, heads: 2, feedForward: 32, layers: 2 })
-  const [steps, batch] = [3, 32]
-  const draw = (column: number) => integers(stream(1, "batch", column), steps * batch, layout.shape.modulus)
-  const scalars = Array.from({ length: steps }, (_, i) => stepScalars(optimizer, i + 1))
+/** A training that an engine is checked with; `run` does so many steps of it from the start and returns the parameters. */
+const openTraining = Effect.fn("openTraining")(function* (shape: ModelShape, batch: number) {
+  const layout = makeLayout(shape)
   const engine = yield* TensorEngine
   const { run } = yield* engine.compileScan(trainSteps(layout, optimizer, batch))
   const zeros = () => new Float32Array(layout.size)
-  const { carry } = yield* run({
-    carry: { theta: initialParameters(layout, 1), first: zeros(), second: zeros() },
-    xs: {
-      a: draw(0),
-      b: draw(1),
-      label: draw(2),
-      stepSize: Float32Array.from(scalars, (s) => s.stepSize),
-      decay: Float32Array.from(scalars, (s) => s.decay),
-      denominatorScale: Float32Array.from(scalars, (s) => s.denominatorScale),
-    },
-    constants: {},
+  return Effect.fnUntraced(function* (steps: number) {
+    const draw = (column: number) => integers(stream(1, "batch", column), steps * batch, shape.modulus)
+    const scalars = Array.from({ length: steps }, (_, i) => stepScalars(optimizer, i + 1))
+    const { carry } = yield* run({
+      carry: { theta: initialParameters(layout, 1), first: zeros(), second: zeros() },
+      xs: {
+        a: draw(0),
+        b: draw(1),
+        label: draw(2),
+        stepSize: Float32Array.from(scalars, (s) => s.stepSize),
+        decay: Float32Array.from(scalars, (s) => s.decay),
+        denominatorScale: Float32Array.from(scalars, (s) => s.denominatorScale),
+      },
+      constants: {},
+    })
+    return carry.theta
   })
-  return carry.theta
+})
+
+/** Small enough for the reference. */
+const small: ModelShape = { modulus: 11, tasks: 1, width: 16, heads: 2, feedForward: 32, layers: 2 }
+/** The paper's. */
+const full: ModelShape = { modulus: 97, tasks: 1, width: 128, heads: 4, feedForward: 256, layers: 2 }
+
+/** Parameters after a few training steps of a small model. */
+const trained = Effect.scoped(Effect.flatMap(openTraining(small, 32), (run) => run(3)))
+
+/** Nanoseconds that an effect takes. */
+const nanoseconds = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const start = yield* Clock.currentTimeNanos
+  yield* effect
+  return Number((yield* Clock.currentTimeNanos) - start)
+})
+
+/** Milliseconds of a training step at the paper's size, once warm. */
+const stepTime = Effect.gen(function* () {
+  const run = yield* openTraining(full, 512)
+  yield* run(1)
+  const one = yield* nanoseconds(run(1))
+  return (one > ENOUGH ? one : (yield* nanoseconds(run(STEPS))) / STEPS) / 1e6
 }).pipe(Effect.scoped)
 
 const largest = (values: Float32Array): number =>
@@ -110,7 +133,7 @@ const device = (name: EngineName, threads: number): string =>
 
 /** Checks an engine in this process. */
 export const checkEngine = Effect.fn("checkEngine")(function* (engine: EngineName, threads: number) {
-  const nothing = { engine, version: null, device: "", products: null, error: null }
+  const nothing = { engine, version: null, device: "", products: null, step: null, error: null }
   const checked = Effect.gen(function* () {
     const expected = yield* Effect.provide(trained, EagerEngine.layer({ backend: "cpu" }))
     const actual = yield* trained
@@ -122,6 +145,7 @@ export const checkEngine = Effect.fn("checkEngine")(function* (engine: EngineNam
       version: yield* Effect.flatMap(TensorEngine, ({ version }) => version),
       device: device(engine, threads),
       products: yield* rateOfProducts,
+      step: yield* stepTime,
       error,
       because: usable ? null : `it is off by ${error.toExponential(1)} after three training steps`,
       next: usable ? null : "use another engine, and report it with the lines above",
