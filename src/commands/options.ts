@@ -68,7 +68,7 @@ const WORKER_BYTES = 2 ** 30
 const mostWorkers = Math.max(1, Math.min(cores, Math.floor(process.availableMemory() / WORKER_BYTES)))
 const Threads = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1024 }))
 
-/** As many as {@link workersOf} says where nothing is said. */
+/** As many as {@link workersFor} says. */
 export const workers = Flag.Int("workers").pipe(
   Flag.withMetavar("N"),
   Flag.withSchema(Threads),
@@ -78,9 +78,20 @@ export const workers = Flag.Int("workers").pipe(
   Flag.optional,
 )
 
-/** Workers of a pipeline where none are asked for. */
-export const workersOf = (pipeline: string, engine: EngineName): number =>
-  pipeline === "single" || isOnGpu(engine) ? 1 : mostWorkers
+/** The workers that are asked for, or as many as suit the pipeline. A GPU never runs two stages at a time. */
+export const workersFor = (
+  pipeline: string,
+  { workers, engine }: { readonly workers: Option.Option<number>; readonly engine: EngineName },
+): Effect.Effect<number, BadInput> => {
+  const count = Option.getOrElse(workers, () => (pipeline === "single" || isOnGpu(engine) ? 1 : mostWorkers))
+  return count > 1 && isOnGpu(engine)
+    ? Effect.fail(
+        new BadInput({
+          message: `--workers ${count}: ${engine} has one device, which runs one stage at a time; leave --workers out`,
+        }),
+      )
+    : Effect.succeed(count)
+}
 
 export const engine = Flag.Literals("engine", [...engineNames, "auto"]).pipe(
   Flag.withDescription(

@@ -1,11 +1,11 @@
 /** `plan <pipeline>`: what a run would find and what it would compute, how long that takes and how much room. Computes nothing. */
-import { Console, Effect, Option, Schema } from "effect"
+import { Console, Effect, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { briefDuration } from "../services/progress/duration.ts"
 import { bytesText } from "./byteSize.ts"
 import { descriptions } from "./descriptions.ts"
 import { foresee } from "./foresee.ts"
-import { engine, json, lookingLayer, scale, set, store, threads, workers, workersOf } from "./options.ts"
+import { engine, json, lookingLayer, scale, set, store, threads, workers, workersFor } from "./options.ts"
 import { Plan, planOf } from "./planned.ts"
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
@@ -69,16 +69,16 @@ export const plan = Command.make(
     threads,
     json,
   },
-  (options) =>
-    Effect.gen(function* () {
-      const { pipeline, scale, set, store } = options
-      const foreseen = yield* foresee(options)
-      const side = Option.getOrElse(options.workers, () => workersOf(pipeline, options.engine))
-      const result: Plan = { pipeline, scale, set, store, ...(yield* planOf(foreseen, side)) }
-      yield* Console.log(
-        options.json ? JSON.stringify(yield* Schema.encodeEffect(Plan)(result), null, 2) : render(result),
-      )
-    }).pipe(Effect.provide(lookingLayer(options))),
+  Effect.fn(function* (options) {
+    const { pipeline, scale, set, store } = options
+    const workers = yield* workersFor(pipeline, options)
+    const foreseen = Effect.flatMap(foresee(options), (foreseen) => planOf(foreseen, workers))
+    const planned = yield* Effect.provide(foreseen, lookingLayer(options))
+    const result: Plan = { pipeline, scale, set, store, ...planned }
+    yield* Console.log(
+      options.json ? JSON.stringify(yield* Schema.encodeEffect(Plan)(result), null, 2) : render(result),
+    )
+  }),
 ).pipe(
   Command.withDescription(descriptions.plan),
   Command.withExamples([

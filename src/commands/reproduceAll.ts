@@ -40,7 +40,7 @@ import {
   store,
   threads,
   workers,
-  workersOf,
+  workersFor,
 } from "./options.ts"
 import { retryDamaged } from "./retryDamaged.ts"
 
@@ -214,8 +214,9 @@ export const reproduceAll = Command.make(
   (options) => {
     const seeds = Option.match(options.seeds, { onNone: () => "", onSome: (count) => ` --seeds ${count}` })
     const command = `${commandOf("reproduce-all", options)}${seeds}`
-    const workers = Option.getOrElse(options.workers, () => workersOf("reproduce-all", options.engine))
-    return reproducePaper(options).pipe(Effect.provide(runnerLayer({ ...options, workers, command })))
+    return Effect.flatMap(workersFor("reproduce-all", options), (workers) =>
+      Effect.provide(reproducePaper(options), runnerLayer({ ...options, workers, command })),
+    )
   },
 ).pipe(
   Command.withDescription(descriptions["reproduce-all"]),

@@ -15,7 +15,7 @@ import {
   store,
   threads,
   workers,
-  workersOf,
+  workersFor,
 } from "./options.ts"
 import { runAblation } from "./runAblation.ts"
 import { runPipeline } from "./runPipeline.ts"
@@ -55,7 +55,7 @@ export const run = Command.make(
     }
     const services = runnerLayer({
       ...options,
-      workers: Option.getOrElse(options.workers, () => workersOf(pipeline, options.engine)),
+      workers: yield* workersFor(pipeline, options),
       command: commandOf(`run ${pipeline}`, options),
     })
     if (pipeline === "single") return yield* Effect.provide(runPipeline(options), services)

@@ -62,6 +62,21 @@ describe("--engine", () => {
   )
 })
 
+describe("--workers", () => {
+  it.live("is refused where two stages would share a GPU", () =>
+    Effect.gen(function* () {
+      for (const command of [["run", "heads"], ["reproduce-all"], ["plan", "heads"]]) {
+        const { code, stderr } = yield* cli([...command, "--engine", "tfjs-node-gpu", "--workers", "2"])
+        assert.strictEqual(code, 2, stderr)
+        assert.match(
+          stderr,
+          /^error: --workers 2: tfjs-node-gpu has one device, which runs one stage at a time/,
+        )
+      }
+    }).pipe(Effect.provide(NodeServices.layer)),
+  )
+})
+
 describe("setup-engine", () => {
   it.live("names what is missing in one line, and leaves nothing behind", () =>
     Effect.gen(function* () {
