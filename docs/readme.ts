@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
+import { SingleResult } from "../src/commands/results.ts"
 import { renderPng } from "../src/figures/png.ts"
 import { median } from "../src/numerics/statistics.ts"
 import { ClaimRow } from "../src/pipelines/Claim.ts"
@@ -118,6 +119,31 @@ const blocks: Readonly<Record<string, () => string>> = {
       }),
       "",
       `${engines.map(({ engine, version, machine }) => `\`${engine}\`: ${version}, on ${machine}`).join("; ")}.`,
+    ].join("\n")
+  },
+  engines: () => {
+    const results = ["onnx", "tfjs-node"].map((engine) => ({
+      engine,
+      ...Schema.decodeUnknownSync(Schema.fromJsonString(SingleResult))(
+        read(`artifacts/engines/${engine}.json`),
+      ),
+    }))
+    const step = (value: number | null) => (value === null ? "never" : value.toLocaleString("en"))
+    const number = (value: number | null) => (value === null ? "–" : value.toPrecision(3))
+    const row = (name: string, cell: (result: (typeof results)[number]) => string) =>
+      `| ${[name, ...results.map(cell)].join(" | ")} |`
+    const [first] = results
+    return [
+      row("", ({ engine }) => `\`${engine}\``),
+      `|---|${results.map(() => "---|").join("")}`,
+      row("test accuracy first ≥ 0.98 at step", ({ run }) => step(run.firstThreshold)),
+      row("stop rule held at step", ({ run }) => step(run.stopStep)),
+      ...first.coupling.flatMap(({ rows, window }, i) => [
+        row(`mean R̄, ${rows}, ${window} window`, ({ coupling }) => number(coupling[i].all.mean)),
+        row(`peak R̄, ${rows}, ${window} window`, ({ coupling }) => number(coupling[i].all.peak)),
+      ]),
+      "",
+      `${first.config.data.operation}, seed ${first.config.seed}; ${first.evidence}.`,
     ].join("\n")
   },
   twin: () => fence("python", pythonCode(read("bench/peers/check_twin.py"))),
