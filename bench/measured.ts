@@ -35,11 +35,20 @@ export const spread = (values: ReadonlyArray<number>, unit: string): string => {
   return `${middle}${unit} (${low}–${high})`
 }
 
+/** What tells processors of one name apart, where the kernel says so: a cloud's `AMD EPYC` is of several generations. */
+const generation = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const text = yield* Effect.orElseSucceed(fs.readFileString("/proc/cpuinfo"), () => "")
+  const field = (name: string) => new RegExp(`^${name}\\s*: (\\d+)$`, "m").exec(text)?.[1]
+  const [family, model] = [field("cpu family"), field("model")]
+  return family === undefined || model === undefined ? "" : ` family ${family} model ${model}`
+})
+
 /** Appends one line to the results of a case: when and where, then the figures. */
 export const append = Effect.fn("append")(function* (name: string, figures: object) {
   const fs = yield* FileSystem.FileSystem
   const at = DateTime.formatIso(yield* DateTime.now)
-  const machine = `${cpus()[0]?.model} x${cpus().length}`
+  const machine = `${cpus()[0]?.model}${yield* generation} x${cpus().length}`
   yield* fs.makeDirectory(here("./results"), { recursive: true })
   const line = JSON.stringify({ at, machine, ...figures })
   yield* fs.writeFileString(here(`./results/${name}.ndjson`), `${line}\n`, { flag: "a" })
