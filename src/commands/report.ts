@@ -1,5 +1,5 @@
 /** `report`: one HTML file of what `reproduce-all` and ablations wrote. */
-import { Console, Effect, FileSystem, Path } from "effect"
+import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { BadInput } from "./BadInput.ts"
 import { bytesText } from "./byteSize.ts"
@@ -26,21 +26,10 @@ const out = Flag.String("out").pipe(
 // Loading these takes longer than everything that other commands load.
 const loadWriting = Effect.promise(() => import("../report/html/write.ts"))
 
-/** Fails where there is nothing to report on. */
-export const requireResults = Effect.fn("requireResults")(function* (directory: string) {
-  const fs = yield* FileSystem.FileSystem
-  const { join } = yield* Path.Path
-  if (yield* Effect.orElseSucceed(fs.exists(join(directory, "claims.json")), () => false)) return
-  return yield* new BadInput({
-    message: `--from ${directory}: there is no claims.json; run reproduce-all first`,
-  })
-})
-
 export const report = Command.make(
   "report",
   { from, ablations, out },
   Effect.fn(function* ({ from, ablations, out }) {
-    yield* requireResults(from)
     const { writePage } = yield* loadWriting
     const bytes = yield* writePage(from, ablations, out).pipe(
       Effect.catchTag("UnreadableResults", ({ message }) => Effect.fail(new BadInput({ message }))),

@@ -19,13 +19,13 @@ import { Command, Flag } from "effect/cli"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { activity } from "../services/activity.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
-import { OnnxEngine } from "../services/engine/onnx/OnnxEngine.ts"
+import { engineLayer } from "../services/engine/engines.ts"
 import { Leases } from "../services/Leases.ts"
 import { admit } from "./admission.ts"
 import { BadInput } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
 import { onlyLooking } from "./interruption.ts"
-import { store, storeLayer } from "./options.ts"
+import { engine, store, storeLayer } from "./options.ts"
 import { ablations, from } from "./report.ts"
 
 const port = Flag.Int("port").pipe(
@@ -172,12 +172,14 @@ const serve = Effect.fn("serve")(function* (options: Options) {
   return yield* Effect.never
 })
 
-export const watch = Command.make("watch", { from, ablations, store, port }, (options) =>
+export const watch = Command.make("watch", { from, ablations, store, engine, port }, (options) =>
   Effect.scoped(serve(options)).pipe(
     Effect.provide(
       Leases.layer("watch").pipe(
         Layer.provideMerge(storeLayer(options)),
-        Layer.provideMerge(OnnxEngine.layer({ threads: 1 }).pipe(Layer.provideMerge(CodeFingerprint.layer))),
+        Layer.provideMerge(
+          engineLayer(options.engine, { threads: 1 }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
+        ),
       ),
     ),
   ),

@@ -14,7 +14,8 @@ import { prose } from "./prose.ts"
 import { configSection, runSection } from "./runSection.ts"
 import { css } from "./style.ts"
 
-export interface Source {
+/** What `reproduce-all` wrote. */
+export interface Paper {
   readonly manifest: Manifest
   readonly claims: ReadonlyArray<ClaimRow>
   readonly figures: ReadonlyArray<ShownFigure>
@@ -22,6 +23,11 @@ export interface Source {
   readonly data: ReadonlyArray<FigureData>
   /** Files that are not as the manifest says. */
   readonly changed: ReadonlyArray<string>
+}
+
+export interface Source {
+  /** Null where only ablations were run. */
+  readonly paper: Paper | null
   readonly ablations: ReadonlyArray<Ablation>
 }
 
@@ -46,7 +52,7 @@ const verdictList = (claims: ReadonlyArray<ClaimRow>): Html =>
     }),
   )
 
-const summary = ({ claims, manifest }: Source): Html =>
+const summary = ({ claims, manifest }: Paper): Html =>
   h(
     "section",
     { id: "summary", "aria-labelledby": "summary-title" },
@@ -58,38 +64,44 @@ const summary = ({ claims, manifest }: Source): Html =>
     prose(findings(claims)),
   )
 
-const navigation = ({ ablations }: Source): Html => {
+const navigation = ({ paper, ablations }: Source): Html => {
   const link = (href: Href, text: string) => h("li", {}, h("a", { href }, text))
+  const ofPaper = (...links: ReadonlyArray<Html>) => (paper === null ? [] : links)
   return h(
     "nav",
     { "aria-label": "Sections" },
     h(
       "ul",
       {},
-      link("#summary", "Summary"),
-      link("#claims", "Claims"),
-      link("#figures", "Figures"),
+      ...ofPaper(link("#summary", "Summary"), link("#claims", "Claims"), link("#figures", "Figures")),
       ...ablations.map((one) => link(`#${ablationAnchor(one)}`, `Ablation: ${one.comparison.name}`)),
-      link("#configuration", "Hyper-parameters"),
-      link("#run", "Run and cost"),
+      ...ofPaper(link("#configuration", "Hyper-parameters"), link("#run", "Run and cost")),
     ),
   )
 }
 
-const sections = (source: Source): ReadonlyArray<Child> => [
-  summary(source),
-  claimsSection(source.claims, source.manifest),
-  figuresSection(source.figures),
-  h(
-    "p",
-    { class: "data" },
-    "Further tables: ",
-    source.data.map(({ name, csv }) => [download(name, csv), " "]),
-  ),
-  ...source.ablations.map(ablationSection),
-  configSection(source.manifest),
-  runSection(source.manifest, source.changed),
-]
+const isEmpty = ({ paper, ablations }: Source): boolean => paper === null && ablations.length === 0
+
+const sections = ({ paper, ablations }: Source): ReadonlyArray<Child> =>
+  paper === null
+    ? [
+        h("p", {}, "The paper's claims were not measured here: reproduce-all does that."),
+        ...ablations.map(ablationSection),
+      ]
+    : [
+        summary(paper),
+        claimsSection(paper.claims, paper.manifest),
+        figuresSection(paper.figures),
+        h(
+          "p",
+          { class: "data" },
+          "Further tables: ",
+          paper.data.map(({ name, csv }) => [download(name, csv), " "]),
+        ),
+        ...ablations.map(ablationSection),
+        configSection(paper.manifest),
+        runSection(paper.manifest, paper.changed),
+      ]
 
 /** What a page that is served has beside what a file has. */
 export interface Served {
@@ -116,13 +128,19 @@ export const reportPage = (source: Source | undefined, served?: Served): string 
         h("h1", {}, "Claims of arXiv 2604.25143, measured"),
         h("p", {}, "Rendered from stored results; no measured number here was typed by hand."),
       ),
-      source === undefined ? null : navigation(source),
+      source === undefined || isEmpty(source) ? null : navigation(source),
       h(
         "main",
         { id: "content", tabindex: -1 },
         served === undefined ? null : served.live,
-        ...(source === undefined ? [h("p", {}, "No results were written so far.")] : sections(source)),
+        ...(source === undefined || isEmpty(source)
+          ? [h("p", {}, "No results were written so far.")]
+          : sections(source)),
       ),
-      h("footer", {}, h("p", {}, `grokscope ${source?.manifest.versions.grokscope ?? packageJson.version}`)),
+      h(
+        "footer",
+        {},
+        h("p", {}, `grokscope ${source?.paper?.manifest.versions.grokscope ?? packageJson.version}`),
+      ),
     ),
   })

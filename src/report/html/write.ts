@@ -9,7 +9,7 @@ import { readResults } from "../rendered.ts"
 import type { Ablation } from "./ablationSection.ts"
 import { checkSvg } from "./checkedSvg.ts"
 import type { ShownFigure } from "./figuresSection.ts"
-import { reportPage, type Source } from "./page.ts"
+import { type Paper, reportPage, type Source } from "./page.ts"
 import { slug } from "./parts.ts"
 
 /** Something that the page is made of is missing, or is not what it should be. */
@@ -89,13 +89,13 @@ const readAblation = Effect.fnUntraced(function* (root: string, directory: strin
   })
 })
 
-/** @param ablations the directory of their directories; it need not be there */
-export const readSource = Effect.fn("readSource")(function* (from: string, ablations: string) {
+/** What `reproduce-all` wrote to a directory, if it did. */
+const readPaper = Effect.fnUntraced(function* (from: string) {
+  const fs = yield* FileSystem.FileSystem
   const { join } = yield* Path.Path
+  if (!(yield* fs.exists(join(from, "claims.json")).pipe(reading(from)))) return null
   const { tables, claims, manifest } = yield* readResults(from).pipe(reading(from))
-  const names = yield* namesIn(ablations)
-  const found = yield* Effect.forEach(names, (name) => readAblation(ablations, name))
-  const source: Source = {
+  const paper: Paper = {
     manifest,
     claims,
     figures: yield* readFigures(join(from, "figures"), "figure", (name) => figureData(name, tables, claims)),
@@ -105,14 +105,28 @@ export const readSource = Effect.fn("readSource")(function* (from: string, ablat
       ...figureData("centroid-spectrum", tables, claims),
     ],
     changed: yield* changedSince(from, manifest),
-    ablations: found.flatMap(Option.toArray),
   }
+  return paper
+})
+
+/** @param ablations the directory of their directories; neither it nor `from` need be there */
+export const readSource = Effect.fn("readSource")(function* (from: string, ablations: string) {
+  const names = yield* namesIn(ablations)
+  const found = yield* Effect.forEach(names, (name) => readAblation(ablations, name))
+  const source: Source = { paper: yield* readPaper(from), ablations: found.flatMap(Option.toArray) }
   return source
 })
 
 /** Writes the page, and returns its bytes. */
 export const writePage = Effect.fn("writePage")(function* (from: string, ablations: string, out: string) {
-  const bytes = new TextEncoder().encode(reportPage(yield* readSource(from, ablations)))
+  const source = yield* readSource(from, ablations)
+  if (source.paper === null && source.ablations.length === 0) {
+    return yield* new UnreadableResults({
+      path: `--from ${from}`,
+      because: `there is no claims.json, and no ablation in ${ablations}; run reproduce-all or an ablation first`,
+    })
+  }
+  const bytes = new TextEncoder().encode(reportPage(source))
   yield* commitFile(out, bytes).pipe(reading(out))
   return bytes.length
 })

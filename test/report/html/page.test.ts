@@ -2,7 +2,7 @@ import { join } from "node:path"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { smokeScale } from "../../../src/pipelines/paper.ts"
-import { reportPage, type Source } from "../../../src/report/html/page.ts"
+import { type Paper, reportPage } from "../../../src/report/html/page.ts"
 import { slug } from "../../../src/report/html/parts.ts"
 import { readSource } from "../../../src/report/html/write.ts"
 import { writeReport } from "../../../src/report/write.ts"
@@ -22,11 +22,14 @@ const source = Effect.gen(function* () {
     claims: yield* rowsIn(asPublished, smokeScale),
     code: "some code",
   })
-  return yield* readSource(directory, join(directory, "no ablations"))
+  const { paper } = yield* readSource(directory, join(directory, "no ablations"))
+  return yield* Effect.fromNullishOr(paper)
 })
 
+const pageOf = (paper: Paper) => reportPage({ paper, ablations: [] })
+
 /** Written once: drawing takes longer than everything else here. */
-class Made extends Context.Service<Made, Source>()("test/Made") {
+class Made extends Context.Service<Made, Paper>()("test/Made") {
   static readonly layer = Layer.effect(Made, source).pipe(Layer.provide(idle()))
 }
 
@@ -46,7 +49,7 @@ describe("the page", () => {
     it.effect("shows every claim, every figure with its data, and the configuration that was run", () =>
       Effect.gen(function* () {
         const made = yield* Made
-        const page = reportPage(made)
+        const page = pageOf(made)
         for (const { id } of made.claims) assert.include(page, `id="claim-${slug(id)}"`)
         assert.isAbove(made.figures.length, 5)
         for (const { name, data } of made.figures) {
@@ -63,7 +66,7 @@ describe("the page", () => {
         const made = yield* Made
         const [claim] = made.claims
         const stages = [entry(claim.artifacts)]
-        const page = reportPage({ ...made, claims: [claim], manifest: { ...made.manifest, stages } })
+        const page = pageOf({ ...made, claims: [claim], manifest: { ...made.manifest, stages } })
         for (const text of [
           "train add/42",
           "5a5a5a5a5a5a",
@@ -77,12 +80,12 @@ describe("the page", () => {
         assert.notInclude(page, "this run did not record it")
         const { artifacts: _, code: __, determinism: ___, ...older } = stages[0]
         const { config: ____, ...manifest } = made.manifest
-        const old: Source = { ...made, claims: [claim], manifest: { ...manifest, stages: [older] } }
-        const text = reportPage(old)
+        const old: Paper = { ...made, claims: [claim], manifest: { ...manifest, stages: [older] } }
+        const text = pageOf(old)
         assert.include(text, "Which stages wrote these artifacts: this run did not record it.")
         assert.include(text, "Hyper-parameters: this run did not record it.")
         const papers = { ...old, manifest: { ...old.manifest, evidence: "the paper's sizes; seeds 42, 137" } }
-        assert.include(reportPage(papers), "<code>seeds</code></th><td>42, 137</td>")
+        assert.include(pageOf(papers), "<code>seeds</code></th><td>42, 137</td>")
       }),
     )
 
@@ -90,7 +93,7 @@ describe("the page", () => {
       Effect.gen(function* () {
         const made = yield* Made
         const ablation = { directory: INJECTED, comparison, manifest: null, csv: INJECTED, figures: [] }
-        const page = reportPage({ ...made, ablations: [ablation] })
+        const page = reportPage({ paper: made, ablations: [ablation] })
         assert.include(page, "2 measurements failed")
         assert.include(page, "failed: diverged")
         assert.include(page, "(base)")
@@ -98,6 +101,12 @@ describe("the page", () => {
         assert.notInclude(page, "<img")
         const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id)
         assert.strictEqual(new Set(ids).size, ids.length)
+
+        const alone = reportPage({ paper: null, ablations: [ablation] })
+        assert.include(alone, "2 measurements failed")
+        assert.include(alone, "reproduce-all does that")
+        assert.notInclude(alone, "#claims")
+        assert.include(reportPage({ paper: null, ablations: [] }), "No results were written so far.")
       }),
     )
   })
