@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { Console, Effect, Option, Schema } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { paper } from "../pipelines/single.ts"
 import { Checked, checkEngine } from "../services/engine/check.ts"
 import { type EngineName, engineNames } from "../services/engine/engines.ts"
 import { findAddon } from "../services/engine/tfjsNode/binding.ts"
@@ -31,8 +32,15 @@ const isRisky = (engine: EngineName) => {
   return engine === "onnx-webgpu" ? Effect.succeed(true) : Effect.map(findAddon, Option.isSome)
 }
 
+/** The paper's training. */
+const timed = {
+  shape: { modulus: paper.data.modulus, tasks: 1, ...paper.model },
+  optimizer: paper.train,
+  batchSize: paper.train.batchSize,
+}
+
 /** Checks an engine in this process. */
-export const checkHere = (engine: EngineName) => checkEngine(engine, THREADS)
+export const checkHere = (engine: EngineName) => checkEngine(engine, THREADS, timed)
 
 /** Checks an engine where it can do no harm. */
 const check = Effect.fn("check")(function* (engine: EngineName) {

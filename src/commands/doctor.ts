@@ -26,7 +26,7 @@ const lines = ({
 }: Checked): ReadonlyArray<string> =>
   usable
     ? [
-        `${engine.padEnd(16)}works: ${step?.toFixed(0)} ms a training step, ${products?.toFixed(0)} GFLOP/s, within ${error?.toExponential(0)} of the reference`,
+        `${engine.padEnd(16)}works: ${step?.toPrecision(3)} ms a training step, ${products?.toPrecision(3)} GFLOP/s, within ${error?.toExponential(0)} of the reference`,
         `${"".padEnd(16)}${device}`,
         `${"".padEnd(16)}${version}`,
       ]

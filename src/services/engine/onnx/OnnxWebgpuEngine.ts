@@ -1,11 +1,10 @@
 /** The engine `onnx-webgpu`: onnxruntime on any GPU that WebGPU reaches (by Vulkan, on Linux). */
 import { Effect, Layer } from "effect"
 import { f32, program } from "../../../model/Program.ts"
-import { CodeFingerprint } from "../../CodeFingerprint.ts"
 import { TensorEngine } from "../../TensorEngine.ts"
 import { EngineUnavailable } from "../EngineUnavailable.ts"
 import { narrow } from "./narrow.ts"
-import { onnxEngine, runtimeVersion } from "./session.ts"
+import { onnxEngine, versionOf } from "./session.ts"
 
 const ID = "onnx-webgpu"
 
@@ -23,10 +22,7 @@ export const OnnxWebgpuEngine = {
     Layer.effect(
       TensorEngine,
       Effect.gen(function* () {
-        const fingerprint = yield* CodeFingerprint
-        const version = fingerprint
-          .of(import.meta.url)
-          .pipe(Effect.map((code) => `onnxruntime-node@${runtimeVersion()}+webgpu+${code.slice(0, 16)}`))
+        const version = yield* versionOf(import.meta.url, "webgpu")
         const engine = onnxEngine({ id: ID, provider: "webgpu", threads, prepare: narrow }, version)
         yield* engine.compile(probe).pipe(
           Effect.flatMap(({ run }) => run({ x: new Float32Array(4) })),

@@ -5,14 +5,22 @@
 import { createRequire } from "node:module"
 import { Effect, Schema } from "effect"
 import { mapSignature, type Signature, type Values } from "../../../model/Program.ts"
-import type { FingerprintError } from "../../CodeFingerprint.ts"
+import { CodeFingerprint, type FingerprintError } from "../../CodeFingerprint.ts"
 import { EngineFailure, SignatureMismatch, TensorEngine, UnsupportedOp } from "../../TensorEngine.ts"
 import { checkValues, scanLength } from "../signature.ts"
 
-export const runtimeVersion = (): string =>
+const runtimeVersion = (): string =>
   Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }))(
     createRequire(import.meta.url)("onnxruntime-node/package.json"),
   ).version
+
+/** A version that tells onnxruntime's, a provider's and that of our own code in the import closure of a module. */
+export const versionOf = (module: string, ...provider: ReadonlyArray<string>) =>
+  Effect.map(CodeFingerprint, (fingerprint) =>
+    Effect.map(fingerprint.of(module), (code) =>
+      [`onnxruntime-node@${runtimeVersion()}`, ...provider, code.slice(0, 16)].join("+"),
+    ),
+  )
 
 interface Feed {
   readonly dtype: "float32" | "int32" | "int64"
