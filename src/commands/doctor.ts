@@ -1,6 +1,7 @@
 /** `doctor`: which engines work on this machine, how fast and how exactly, and what to do about those that do not. */
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { digits } from "../report/estimateText.ts"
 import type { Checked } from "../services/engine/check.ts"
 import { engineNames } from "../services/engine/engines.ts"
 import { checkAll, checkHere, Doctor, output } from "./checked.ts"
@@ -26,7 +27,7 @@ const lines = ({
 }: Checked): ReadonlyArray<string> =>
   usable
     ? [
-        `${engine.padEnd(16)}works: ${step?.toPrecision(3)} ms a training step, ${products?.toPrecision(3)} GFLOP/s, within ${error?.toExponential(0)} of the reference`,
+        `${engine.padEnd(16)}works: ${digits(step ?? 0)} ms a training step, ${digits(products ?? 0)} GFLOP/s, within ${error?.toExponential(0)} of the reference`,
         `${"".padEnd(16)}${device}`,
         `${"".padEnd(16)}${version}`,
       ]
