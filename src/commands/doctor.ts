@@ -27,7 +27,7 @@ const lines = ({
 }: Checked): ReadonlyArray<string> =>
   usable
     ? [
-        `${engine.padEnd(16)}works: ${digits(step ?? 0)} ms a training step, ${digits(products ?? 0)} GFLOP/s, within ${error?.toExponential(0)} of the reference`,
+        `${engine.padEnd(16)}works: ${digits(step ?? 0)} ms a training step, ${digits(products ?? 0)} GFLOP/s, ${error?.toExponential(0)} from the reference`,
         `${"".padEnd(16)}${device}`,
         `${"".padEnd(16)}${version}`,
       ]

@@ -4,6 +4,11 @@ import { beginning, makespan } from "../../src/services/schedule.ts"
 
 const job = (seconds: number, ...after: ReadonlyArray<number>) => ({ seconds, after })
 
+/** Up to twenty jobs, each after some of those before it. */
+const someJobs = fc
+  .array(fc.tuple(fc.nat(100), fc.array(fc.nat(20), { maxLength: 3 })), { minLength: 1, maxLength: 20 })
+  .map((drawn) => drawn.map(([seconds, after], place) => job(seconds, ...after.filter((i) => i < place))))
+
 describe("jobs, a few at a time", () => {
   it("take their sum with one worker, and what the longest chain takes with many", () => {
     const jobs = [job(1), job(10, 0), job(2, 0), job(3, 2), job(4, 1, 3)]
@@ -24,21 +29,13 @@ describe("jobs, a few at a time", () => {
 
   it("take no less than their sum over the workers, no less than any of them, and no more than their sum", () => {
     fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.nat(100), fc.array(fc.nat(20), { maxLength: 3 })), {
-          minLength: 1,
-          maxLength: 20,
-        }),
-        fc.integer({ min: 1, max: 5 }),
-        (drawn, workers) => {
-          const jobs = drawn.map(([seconds, after], place) => job(seconds, ...after.filter((i) => i < place)))
-          const sum = jobs.reduce((total, { seconds }) => total + seconds, 0)
-          const took = makespan(jobs, { workers })
-          assert.isAtMost(took, sum)
-          assert.isAtLeast(took, sum / workers)
-          for (const { seconds } of jobs) assert.isAtLeast(took, seconds)
-        },
-      ),
+      fc.property(someJobs, fc.integer({ min: 1, max: 5 }), (jobs, workers) => {
+        const sum = jobs.reduce((total, { seconds }) => total + seconds, 0)
+        const took = makespan(jobs, { workers })
+        assert.isAtMost(took, sum)
+        assert.isAtLeast(took, sum / workers)
+        for (const { seconds } of jobs) assert.isAtLeast(took, seconds)
+      }),
     )
   })
 })
@@ -70,20 +67,12 @@ describe("the order in which jobs begin", () => {
   it("holds every job once, after those that it waits for, and seldom takes longer than the list", () => {
     let longer = 0
     fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.nat(100), fc.array(fc.nat(20), { maxLength: 2 })), {
-          minLength: 1,
-          maxLength: 20,
-        }),
-        fc.integer({ min: 1, max: 5 }),
-        (drawn, workers) => {
-          const jobs = drawn.map(([seconds, after], place) => job(seconds, ...after.filter((i) => i < place)))
-          const ordered = inOrder(jobs, workers)
-          assert.lengthOf(ordered, jobs.length)
-          for (const [rank, { after }] of ordered.entries()) for (const i of after) assert.isBelow(i, rank)
-          if (makespan(ordered, { workers }) > makespan(jobs, { workers })) longer += 1
-        },
-      ),
+      fc.property(someJobs, fc.integer({ min: 1, max: 5 }), (jobs, workers) => {
+        const ordered = inOrder(jobs, workers)
+        assert.lengthOf(ordered, jobs.length)
+        for (const [rank, { after }] of ordered.entries()) for (const i of after) assert.isBelow(i, rank)
+        if (makespan(ordered, { workers }) > makespan(jobs, { workers })) longer += 1
+      }),
       { numRuns: 500, seed: 1 },
     )
     assert.isBelow(longer, 50)

@@ -7,27 +7,13 @@ import { homedir } from "node:os"
 import { dirname, join } from "node:path"
 import util from "node:util"
 import type { KernelBackend } from "@tensorflow/tfjs"
-import { Config, Effect, FileSystem, Option, Schema } from "effect"
-import { parseJson } from "../../formats/json.ts"
+import { Config, Effect, FileSystem, Option } from "effect"
 import { EngineUnavailable } from "../EngineUnavailable.ts"
 
 export const PACKAGE = "@tensorflow/tfjs-node-gpu"
 const ADDON = "tfjs_binding.node"
 
 const require = createRequire(import.meta.url)
-
-/** What was built, from what. */
-export const Built = Schema.Struct({
-  /** Version of TensorFlow. */
-  tensorflow: Schema.String,
-  /** Directory of TensorFlow's libraries, which the addon loads from there. */
-  libraries: Schema.String,
-  /** Version of the package whose sources it was built from. */
-  package: Schema.String,
-  node: Schema.String,
-  at: Schema.String,
-})
-export type Built = typeof Built.Type
 
 /** The directory that `setUp.ts` builds in: nothing else is there. */
 export const folder = Effect.gen(function* () {
@@ -37,7 +23,6 @@ export const folder = Effect.gen(function* () {
 }).pipe(Effect.orDie)
 
 export const addonIn = (directory: string): string => join(directory, ADDON)
-export const builtIn = (directory: string): string => join(directory, "built.json")
 
 /** The package's directory, where it is installed: it is an optional dependency. */
 export const packageDirectory = Effect.sync(() => {
@@ -60,13 +45,6 @@ export const findAddon = Effect.gen(function* () {
   }
   return Option.none<string>()
 })
-
-/** What was built, as `setUp.ts` noted it. */
-export const readBuilt = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* fs.readFileString(builtIn(yield* folder))
-  return yield* Schema.decodeUnknownEffect(Built)(yield* Effect.fromResult(parseJson(text)))
-}).pipe(Effect.option)
 
 /** What we use of the addon; the package's classes use the rest. */
 export interface Binding {

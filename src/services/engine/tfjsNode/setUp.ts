@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 import { DateTime, Effect, FileSystem, Option, Schema, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { parseJson } from "../../formats/json.ts"
-import { addonIn, type Built, builtIn, folder, PACKAGE, packageDirectory, packageVersion } from "./binding.ts"
+import { addonIn, folder, PACKAGE, packageDirectory, packageVersion } from "./binding.ts"
 
 /** A step of the set-up failed; `message` says which, why, and what to do next. */
 export class SetUpFailed extends Schema.TaggedError<SetUpFailed>()("SetUpFailed", {
@@ -169,14 +169,15 @@ export const setUp = Effect.fn("setUp")(function* (
       () => new SetUpFailed({ message: `what was built does not work: it says ${tried.out.slice(0, 200)}` }),
     ),
   )
-  const note: Built = {
+  // For people: what was built, from what.
+  const note = {
     tensorflow: trial.tensorflow,
     libraries: tensorflow,
     package: yield* packageVersion,
     node: process.version,
     at: DateTime.formatIso(yield* DateTime.now),
   }
-  yield* fs.writeFileString(builtIn(directory), `${JSON.stringify(note, null, 2)}\n`)
+  yield* fs.writeFileString(join(directory, "built.json"), `${JSON.stringify(note, null, 2)}\n`)
   yield* fs.rename(built, addonIn(directory))
   return { ...trial, directory }
 }, Effect.scoped)
