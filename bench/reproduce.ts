@@ -3,7 +3,7 @@
  * cores it keeps busy. At `--scale paper` that is an hour or so, and gigabytes of a temporary directory.
  */
 import { cpus } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { Console, Effect, FileSystem, Option, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
@@ -22,10 +22,18 @@ const cpuSeconds = (pid: number) =>
     return (numbers[11] + numbers[12]) / TICKS
   })
 
-const reproduction = Effect.fn("reproduction")(function* (scale: string) {
+/** A folder for one run: below the one to be kept, or one that goes with the scope. */
+const folderFor = Effect.fn("folderFor")(function* (keep: Option.Option<string>) {
   const fs = yield* FileSystem.FileSystem
+  if (Option.isNone(keep)) return yield* fs.makeTempDirectoryScoped({ prefix: "grokscope-bench-" })
+  const folder = resolve(keep.value)
+  yield* fs.makeDirectory(folder, { recursive: true })
+  return yield* fs.makeTempDirectory({ directory: folder, prefix: "reproduce-" })
+})
+
+const reproduction = Effect.fn("reproduction")(function* (scale: string, keep: Option.Option<string>) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "grokscope-bench-" })
+  const folder = yield* folderFor(keep)
   const flags = ["--scale", scale, "--store", join(folder, "store")]
   const child = yield* spawner.spawn(
     ChildProcess.make(process.execPath, [here("../src/main.ts"), "reproduce-all", ...flags], {
@@ -53,11 +61,15 @@ export const reproduce = Command.make(
       Flag.withDefault("smoke"),
       Flag.withDescription("Sizes of the experiments"),
     ),
+    keep: Flag.String("keep").pipe(
+      Flag.optional,
+      Flag.withDescription("Folder that keeps each run's store and artifacts; else they go with the run"),
+    ),
     record: recording(NAME),
   },
-  Effect.fn(function* ({ rounds, scale, record }) {
+  Effect.fn(function* ({ rounds, scale, keep, record }) {
     const runs = yield* Effect.forEach(Array.from({ length: rounds }), () =>
-      Effect.scoped(reproduction(scale)),
+      Effect.scoped(reproduction(scale, keep)),
     )
     const failed = runs.find(({ exitCode }) => exitCode !== 0)
     if (failed !== undefined) return yield* Effect.fail(`reproduce-all ended with ${failed.exitCode}`)
