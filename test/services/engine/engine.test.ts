@@ -27,6 +27,7 @@ import {
   runScan,
   smallLayout,
 } from "../../model/samples.ts"
+import { amongOthers } from "./amongOthers.ts"
 import { engines, onnx } from "./engines.ts"
 
 type Outputs = Readonly<Record<string, Float32Array | Int32Array>>
@@ -208,16 +209,20 @@ const mismatchOf = (effect: Effect.Effect<unknown, EngineError, TensorEngine | S
 
 describe.each(engines)("the engine $name", ({ engine }) => {
   layer(engine)((it) => {
-    it.effect.each(cases)("computes $name", ({ outputs, tolerance }) =>
-      Effect.gen(function* () {
-        const expected = yield* outputs.pipe(Effect.provide(eager))
-        const actual = yield* outputs
-        assert.sameMembers(Object.keys(actual), Object.keys(expected))
-        for (const [key, values] of Object.entries(expected)) {
-          assert.strictEqual(actual[key].constructor, values.constructor)
-          assertClose(actual[key], values, tolerance, key)
-        }
-      }),
+    const agrees = Effect.fn("agrees")(function* (actual: Case["outputs"], { outputs, tolerance }: Case) {
+      const expected = yield* outputs.pipe(Effect.provide(eager))
+      const computed = yield* actual
+      assert.sameMembers(Object.keys(computed), Object.keys(expected))
+      for (const [key, values] of Object.entries(expected)) {
+        assert.strictEqual(computed[key].constructor, values.constructor)
+        assertClose(computed[key], values, tolerance, key)
+      }
+    })
+
+    it.effect.each(cases)("computes $name", (program) => agrees(program.outputs, program))
+
+    it.effect.each(cases)("computes $name in an ensemble of three", (program) =>
+      agrees(program.outputs.pipe(Effect.provide(amongOthers)), program),
     )
 
     it.effect.each(modelPrograms(2))("computes the same bits twice: $name", ({ outputs }) =>

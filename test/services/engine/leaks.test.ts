@@ -4,6 +4,7 @@ import { Effect, Exit, Fiber, Option } from "effect"
 import { f32, program, scan } from "../../../src/model/Program.ts"
 import { TensorEngine } from "../../../src/services/TensorEngine.ts"
 import { noise } from "../../model/samples.ts"
+import { amongOthers } from "./amongOthers.ts"
 import { engines } from "./engines.ts"
 
 const size = 8
@@ -33,7 +34,7 @@ const long = scan({
   constants: { shift: vector },
   ys: { total: f32() },
   step: ({ x }, { by }, { shift }) => {
-    const next = tf.tanh(tf.add(tf.mul(x, by), shift))
+    const next = tf.sigmoid(tf.add(tf.mul(x, by), shift))
     return { carry: { x: next }, y: { total: tf.sum(next) } }
   },
 })
@@ -43,24 +44,28 @@ const runs = 1000
 
 const failsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.map(Effect.exit(effect), Exit.isFailure)
 
+const workOf = ({ compile, compileScan }: typeof TensorEngine.Service) => ({
+  succeeds: Effect.scoped(Effect.flatMap(compile(plain), ({ run }) => run({ x }))),
+  fails: Effect.scoped(Effect.flatMap(compile(broken), ({ run }) => run({ x }))),
+  mismatches: Effect.scoped(
+    Effect.flatMap(compile(plain), ({ run }) => run({ x: new Float32Array(size + 1) })),
+  ),
+  scans: (steps: number) =>
+    Effect.scoped(
+      Effect.flatMap(compileScan(long), ({ run }) =>
+        run({ carry: { x }, xs: { by: noise(2, steps) }, constants: { shift: x } }),
+      ),
+    ),
+})
+
 describe.each(engines)("the engine $name", ({ engine, nativeTensors }) => {
   layer(engine)((it) => {
     it.effect(
       `holds nothing after ${runs} runs that succeed, fail, time out or are interrupted`,
       () =>
         Effect.gen(function* () {
-          const { compile, compileScan } = yield* TensorEngine
-          const succeeds = Effect.scoped(Effect.flatMap(compile(plain), ({ run }) => run({ x })))
-          const fails = Effect.scoped(Effect.flatMap(compile(broken), ({ run }) => run({ x })))
-          const scans = (steps: number) =>
-            Effect.scoped(
-              Effect.flatMap(compileScan(long), ({ run }) =>
-                run({ carry: { x }, xs: { by: noise(2, steps) }, constants: { shift: x } }),
-              ),
-            )
-          const mismatches = Effect.scoped(
-            Effect.flatMap(compile(plain), ({ run }) => run({ x: new Float32Array(size + 1) })),
-          )
+          const { succeeds, fails, mismatches, scans } = workOf(yield* TensorEngine)
+          const ensemble = workOf(yield* TensorEngine.pipe(Effect.provide(amongOthers)))
           const interrupted = Effect.gen(function* () {
             const fiber = yield* Effect.forkChild(scans(20), { startImmediately: true })
             yield* Effect.yieldNow
@@ -72,6 +77,9 @@ describe.each(engines)("the engine $name", ({ engine, nativeTensors }) => {
             failsOf(succeeds),
             failsOf(fails),
             failsOf(scans(3)),
+            failsOf(ensemble.succeeds),
+            failsOf(ensemble.fails),
+            failsOf(ensemble.scans(3)),
             failsOf(mismatches),
             Effect.map(interrupted, Exit.isFailure),
             Effect.map(timed, Option.isNone),

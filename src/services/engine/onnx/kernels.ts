@@ -78,21 +78,33 @@ const reduce =
 const transposeIf = (condition: boolean, [rows, columns]: Shape): Shape =>
   condition ? [columns, rows] : [rows, columns]
 
-/** One two-dimensional product; TensorFlow.js may carry a leading batch axis of size one. */
+/** Its last two axes exchanged. */
+const transposed = (graph: Graph, x: Traced): Traced => {
+  const rank = x.shape.length
+  const perm = x.shape.map((_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i))
+  return { ...x, shape: perm.map((i) => x.shape[i]), name: one(graph.node("Transpose", [x.name], { perm })) }
+}
+
+/** One two-dimensional product, which may carry leading axes of size one; or one for each member of an ensemble. */
 const matMul: Kernel = (graph, { a, b }, { transposeA, transposeB }) => {
-  const batch = a.shape.slice(0, -2)
-  if (sizeOf(batch) !== 1 || sizeOf(b.shape.slice(0, -2)) !== 1) {
-    throw new Error("BatchMatMul with more than one matrix")
-  }
-  const left = reshape(graph, a, a.shape.slice(-2))
-  const right = reshape(graph, b, b.shape.slice(-2))
+  const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2))
   const transA = transposeA === true
   const transB = transposeB === true
-  const shape = [transposeIf(transA, left.shape)[0], transposeIf(transB, right.shape)[1]]
-  const name = one(
-    graph.node("Gemm", [left.name, right.name], { transA: transA ? 1 : 0, transB: transB ? 1 : 0 }),
-  )
-  return reshape(graph, { name, shape, dtype: "float32" }, [...batch, ...shape])
+  const rows = transposeIf(transA, a.shape.slice(-2))[0]
+  const columns = transposeIf(transB, b.shape.slice(-2))[1]
+  const shape = [...batch, rows, columns]
+  if (sizeOf(batch) === 1) {
+    const left = reshape(graph, a, a.shape.slice(-2))
+    const right = reshape(graph, b, b.shape.slice(-2))
+    const name = one(
+      graph.node("Gemm", [left.name, right.name], { transA: transA ? 1 : 0, transB: transB ? 1 : 0 }),
+    )
+    return reshape(graph, { name, shape: [rows, columns], dtype: "float32" }, shape)
+  }
+  // onnxruntime folds these into the product.
+  const left = transA ? transposed(graph, a) : a
+  const right = transB ? transposed(graph, b) : b
+  return { name: one(graph.node("MatMul", [left.name, right.name])), shape, dtype: "float32" }
 }
 
 /** Rows of an identity matrix: ten times as fast as ONNX's `OneHot`. */

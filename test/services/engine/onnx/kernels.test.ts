@@ -6,9 +6,10 @@ import { f32, i32, program, type TensorSpec, type Tensors } from "../../../../sr
 import { CodeFingerprint } from "../../../../src/services/CodeFingerprint.ts"
 import { kernels } from "../../../../src/services/engine/onnx/kernels.ts"
 import { OnnxEngine } from "../../../../src/services/engine/onnx/OnnxEngine.ts"
-import { EngineFailure, UnsupportedOp } from "../../../../src/services/TensorEngine.ts"
+import { EngineFailure, type TensorEngine, UnsupportedOp } from "../../../../src/services/TensorEngine.ts"
 import { assertClose } from "../../../model/close.ts"
 import { eager, noise, run } from "../../../model/samples.ts"
+import { amongOthers } from "../amongOthers.ts"
 
 /** What the small programs compute with. */
 const inputs = {
@@ -167,18 +168,29 @@ it("every kernel has a case", () => {
   assert.sameMembers(Object.keys(cases), Object.keys(kernels))
 })
 
-layer(onnx)("the kernel", (it) => {
+describe("the kernel", () => {
+  const agrees = Effect.fnUntraced(function* <E, R>(
+    name: string,
+    body: Body,
+    on: Layer.Layer<TensorEngine, E, R>,
+  ) {
+    const small = programOf(name, body, yield* specsOf(body))
+    const expected = yield* run(small, values).pipe(Effect.provide(eager))
+    const actual = yield* run(small, values).pipe(Effect.provide(on))
+    for (const [key, result] of Object.entries(expected)) {
+      assert.strictEqual(actual[key].constructor, result.constructor, key)
+      assertClose(actual[key], result, 1e-6, key)
+    }
+  })
+
   it.effect.each(Object.entries(cases))("%s computes what TensorFlow.js does", ([name, body]) =>
-    Effect.gen(function* () {
-      const small = programOf(name, body, yield* specsOf(body))
-      const expected = yield* run(small, values).pipe(Effect.provide(eager))
-      const actual = yield* run(small, values)
-      assert.isNotEmpty(calls.get(name)?.mock.calls, `${name} was traced`)
-      for (const [key, result] of Object.entries(expected)) {
-        assert.strictEqual(actual[key].constructor, result.constructor, key)
-        assertClose(actual[key], result, 1e-6, key)
-      }
-    }),
+    Effect.map(agrees(name, body, onnx), () =>
+      assert.isNotEmpty(calls.get(name)?.mock.calls, `${name} was traced`),
+    ),
+  )
+
+  it.effect.each(Object.entries(cases))("%s computes the same in an ensemble", ([name, body]) =>
+    agrees(name, body, Layer.provide(amongOthers, onnx)),
   )
 })
 
@@ -188,6 +200,14 @@ const unusual: Readonly<Record<string, Body>> = {
   "OneHot of integers": ({ ids }) => [tf.cast(tf.oneHot(ids, 4), "float32")],
   "Mean of integers": ({ x, counts }) => [tf.mul(x, tf.mean(counts))],
   "Sum over no axis": ({ x }) => [tf.sum(x, [])],
+  "BatchMatMul of several matrices": ({ cube }) => {
+    const first = tf.slice(cube, [0, 0, 0], [1, -1, -1])
+    return [
+      tf.matMul(cube, tf.square(cube), false, true),
+      tf.matMul(cube, first, true, false),
+      tf.matMul(first, tf.transpose(cube, [0, 2, 1])),
+    ]
+  },
   "PadV2 with another value": ({ row }) => [tf.pad(row, [[1, 2]], 3)],
   "GatherV2 along the last axis": ({ x, ids }) => [tf.gather(x, ids, 1)],
   "UnsortedSegmentSum of integers": ({ counts, ids }) => [
@@ -251,11 +271,6 @@ describe("what cannot be traced", () => {
         what: "a tensor from outside",
         body: (x: tf.Tensor) => tf.mul(x, outside),
         says: "from outside of the trace",
-      },
-      {
-        what: "a product of several matrices",
-        body: (x: tf.Tensor) => tf.reshape(tf.matMul(tf.ones([3, 1, 1]), tf.reshape(x, [3, 1, 1])), [3]),
-        says: "more than one matrix",
       },
     ])("$what is an EngineFailure that says so", ({ body, says }) =>
       Effect.gen(function* () {
