@@ -3,6 +3,7 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { chart } from "./chart.ts"
+import { ensembles } from "./ensembles.ts"
 import { intervened } from "./intervened.ts"
 import { parity } from "./parity.ts"
 import { coupling, directions, evaluate, multitask, step, svds } from "./races.ts"
@@ -22,6 +23,7 @@ const bench = Command.make("bench").pipe(
     ...svds,
     directions,
     parity,
+    ensembles,
     store,
     start,
     reproduce,

@@ -9,6 +9,7 @@ import { type EngineName, engineLayer, engineNames, isOnGpu } from "../services/
 import { Executor } from "../services/executor/Executor.ts"
 import { Progress } from "../services/Progress.ts"
 import { StageRunner } from "../services/StageRunner.ts"
+import type { TensorEngine } from "../services/TensorEngine.ts"
 import { BadInput } from "./BadInput.ts"
 import { requireOpenFiles } from "./openFiles.ts"
 import { isDamaged } from "./retryDamaged.ts"
@@ -78,16 +79,44 @@ export const workers = Flag.Int("workers").pipe(
   Flag.optional,
 )
 
-/** The workers that are asked for, or as many as suit the pipeline. A GPU never runs two stages at a time. */
+const MOST_MEMBERS = 1024
+
+export const ensemble = Flag.Int("ensemble").pipe(
+  Flag.withMetavar("N"),
+  Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: MOST_MEMBERS }))),
+  Flag.withDescription(
+    "Compute up to N stages side by side in one thread, what they ask of the engine at the same time as one program: fills a GPU (default: 1)",
+  ),
+  Flag.withDefault(1),
+)
+
+/** The workers that are asked for, or as many as suit the pipeline. A GPU never runs two programs at a time. */
 export const workersFor = (
   pipeline: string,
-  { workers, engine }: { readonly workers: Option.Option<number>; readonly engine: EngineName },
+  {
+    workers,
+    engine,
+    ensemble = 1,
+  }: {
+    readonly workers: Option.Option<number>
+    readonly engine: EngineName
+    readonly ensemble?: number
+  },
 ): Effect.Effect<number, BadInput> => {
+  if (ensemble > 1) {
+    return Option.isSome(workers)
+      ? Effect.fail(
+          new BadInput({
+            message: `--workers ${workers.value} --ensemble ${ensemble}: an ensemble is computed by one worker; leave one of them out`,
+          }),
+        )
+      : Effect.succeed(1)
+  }
   const count = Option.getOrElse(workers, () => (pipeline === "single" || isOnGpu(engine) ? 1 : mostWorkers))
   return count > 1 && isOnGpu(engine)
     ? Effect.fail(
         new BadInput({
-          message: `--workers ${count}: ${engine} has one device, which runs one stage at a time; leave --workers out`,
+          message: `--workers ${count}: ${engine} has one device, which runs one stage at a time; leave --workers out, or fill it with --ensemble ${count}`,
         }),
       )
     : Effect.succeed(count)
@@ -133,6 +162,15 @@ export const commandOf = (
 
 export const storeLayer = (options: { readonly store: string }) => ArtifactStore.layer(options.store)
 
+/** An engine whose programs run in ensembles. */
+const inEnsembles = <E, R>(most: number, engine: Layer.Layer<TensorEngine, E, R>) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("../services/engine/Ensembles.ts")),
+      ({ Ensembles }) => Layer.provide(Ensembles.layer({ most }), engine),
+    ),
+  )
+
 /**
  * Everything that running stages takes. Without `workers`, stages run in this thread, one after the other. `command` is
  * what the run is known as to others, and in its journal.
@@ -143,23 +181,27 @@ export const runnerLayer = (options: {
   readonly workers?: number
   readonly engine: EngineName
   readonly threads: Option.Option<number>
+  readonly ensemble?: number
   readonly scale: Scale
 }) => {
-  const { workers: count, engine } = options
-  const engineThreads = Option.getOrElse(options.threads, () => Math.max(1, Math.floor(cores / (count ?? 1))))
-  const { command } = options
-  const note = options.scale === "smoke" ? SMOKE_NOTE : undefined
-  return Layer.effectDiscard(requireOpenFiles(count ?? 1)).pipe(
+  const { command, workers: count = 1, engine, ensemble = 1 } = options
+  const engineThreads = Option.getOrElse(options.threads, () => Math.max(1, Math.floor(cores / count)))
+  const notes = [
+    ...(options.scale === "smoke" ? [SMOKE_NOTE] : []),
+    ...(ensemble > 1 ? [`in ensembles of up to ${ensemble}`] : []),
+  ]
+  const note = notes.length === 0 ? undefined : notes.join("; ")
+  const executor =
+    options.workers === undefined || ensemble > 1
+      ? Executor.inProcess(ensemble)
+      : Executor.workers({ count, engine, engineThreads })
+  const engineHere = engineLayer(engine, { threads: engineThreads })
+  return Layer.effectDiscard(requireOpenFiles(Math.max(count, ensemble))).pipe(
     Layer.provideMerge(StageRunner.layer({ command, note })),
-    Layer.provide(
-      count === undefined ? Executor.inProcess : Executor.workers({ count, engine, engineThreads }),
-    ),
+    Layer.provide(executor),
+    Layer.provideMerge(ensemble > 1 ? inEnsembles(ensemble, engineHere) : engineHere),
     Layer.provideMerge(
-      Layer.mergeAll(
-        storeLayer(options),
-        Progress.layer(process.stderr),
-        engineLayer(engine, { threads: engineThreads }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
-      ),
+      Layer.mergeAll(storeLayer(options), Progress.layer(process.stderr), CodeFingerprint.layer),
     ),
   )
 }

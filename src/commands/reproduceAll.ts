@@ -30,6 +30,7 @@ import { oneLine } from "./oneLine.ts"
 import {
   commandOf,
   engine,
+  ensemble,
   isTolerableUnless,
   json,
   type OnFailure,
@@ -210,7 +211,7 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
 
 export const reproduceAll = Command.make(
   "reproduce-all",
-  { scale, seeds, store, out, workers, engine, threads, ...onFailure, json },
+  { scale, seeds, store, out, workers, engine, threads, ensemble, ...onFailure, json },
   (options) => {
     const seeds = Option.match(options.seeds, { onNone: () => "", onSome: (count) => ` --seeds ${count}` })
     const command = `${commandOf("reproduce-all", options)}${seeds}`

@@ -7,6 +7,7 @@ import { descriptions } from "./descriptions.ts"
 import {
   commandOf,
   engine,
+  ensemble,
   json,
   onFailure,
   runnerLayer,
@@ -43,6 +44,7 @@ export const run = Command.make(
     workers,
     engine,
     threads,
+    ensemble,
     ...onFailure,
     json,
   },

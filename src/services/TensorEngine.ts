@@ -43,7 +43,28 @@ export class EngineFailure extends Schema.TaggedError<EngineFailure>()("EngineFa
   }
 }
 
-export type EngineError = UnsupportedOp | SignatureMismatch | EngineFailure
+const megabytes = (bytes: number | null): string =>
+  bytes === null ? "an unknown amount" : `${(bytes / 1e6).toFixed(0)} MB`
+
+/** The memory of the engine's device does not hold what a program needs. */
+export class OutOfMemory extends Schema.TaggedError<OutOfMemory>()("OutOfMemory", {
+  program: Schema.String,
+  engine: Schema.String,
+  /** Bytes of the allocation that failed, and bytes that were free; null where the engine does not tell. */
+  wanted: Schema.NullOr(Schema.Finite),
+  free: Schema.NullOr(Schema.Finite),
+  /** The largest ensemble of the program that fits, where it ran in one. */
+  largest: Schema.optionalKey(Schema.Int),
+}) {
+  override get message() {
+    const shortage = `engine ${this.engine} is out of memory in program ${this.program}: it wanted ${megabytes(this.wanted)} where ${megabytes(this.free)} is free`
+    return this.largest === undefined
+      ? `${shortage}; end what else uses the memory, or take fewer workers, a smaller model or a smaller batch`
+      : `${shortage}; going on with ${this.largest} at a time, which fit`
+  }
+}
+
+export type EngineError = UnsupportedOp | SignatureMismatch | EngineFailure | OutOfMemory
 
 export interface Executable<I extends Signature, O extends Signature> {
   readonly run: (inputs: Values<I>) => Effect.Effect<Values<O>, EngineError>

@@ -74,7 +74,7 @@ describe("export-twin", () => {
         const data = node(generateData, { ...pairs, operations: ["add", "sub"], seed: 1 })
         const config = { ...tiny.train, maxSteps: 5 }
         const run = yield* evaluator()(node(train, { data, model: tiny.model, train: config, seed: 1 })).pipe(
-          Effect.provide(StageRunner.layer().pipe(Layer.provide(Executor.inProcess))),
+          Effect.provide(StageRunner.layer().pipe(Layer.provide(Executor.inProcess()))),
           Effect.provide(Progress.silent),
           Effect.provide(OnnxEngine.layer({ threads: 1 })),
           Effect.provide(CodeFingerprint.layer),

@@ -66,7 +66,7 @@ export const runAll = Effect.gen(function* () {
   const outputs: Record<string, unknown> = {}
   for (const node of closure(targets(single(smallest)))) outputs[node.label] = yield* resolve(node)
   return outputs
-}).pipe(Effect.provide(Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess)))))
+}).pipe(Effect.provide(Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess())))))
 
 export const storeIn = (root: string) => Layer.fresh(ArtifactStore.layer(root))
 

@@ -216,7 +216,7 @@ const run = (project: Project, root: string) =>
     const history = yield* Effect.flatMap(StageRunner, ({ history }) => history)
     return { outputs, computations: history.filter(({ cached }) => !cached).length }
   }).pipe(
-    Effect.provide(Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess)))),
+    Effect.provide(Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess())))),
     Effect.provide([
       Layer.fresh(ArtifactStore.layer(root)),
       codeOfKinds(project.kinds),

@@ -13,7 +13,7 @@ import { temporaryStore } from "../services/store/temporary.ts"
 /** An empty store, and no engine. */
 export const idle = () =>
   StageRunner.layer().pipe(
-    Layer.provide(Executor.inProcess),
+    Layer.provide(Executor.inProcess()),
     Layer.provideMerge([
       Progress.silent,
       Layer.succeed(CodeFingerprint, { of: Effect.succeed }),

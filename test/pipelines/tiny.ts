@@ -74,7 +74,7 @@ export const runSingle = Effect.fn("runSingle")(function* (config: SingleConfig)
     return { data, run, couplings, computed, cached }
   }).pipe(
     Effect.provide(
-      Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess))).pipe(
+      Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess()))).pipe(
         Layer.provideMerge(progress),
       ),
     ),

@@ -30,7 +30,7 @@ const code = (fingerprint = "some code") =>
   Layer.succeed(CodeFingerprint, { of: (module) => Effect.succeed(`${fingerprint} of ${module}`) })
 
 /** Computes everything that it is asked for at the same time. */
-const allAtOnce: typeof Executor.inProcess = Layer.effect(
+const allAtOnce: ReturnType<typeof Executor.inProcess> = Layer.effect(
   Executor,
   Effect.map(ArtifactStore, (store) =>
     Executor.of({
@@ -46,10 +46,10 @@ const runner = (
   options: {
     readonly code?: string
     readonly engine?: string
-    readonly executor?: typeof Executor.inProcess
+    readonly executor?: ReturnType<typeof Executor.inProcess>
   } = {},
 ) =>
-  Layer.fresh(StageRunner.layer().pipe(Layer.provide(options.executor ?? Executor.inProcess))).pipe(
+  Layer.fresh(StageRunner.layer().pipe(Layer.provide(options.executor ?? Executor.inProcess()))).pipe(
     Layer.provide([code(options.code), engine(options.engine), Progress.silent]),
   )
 

@@ -49,7 +49,7 @@ const listening = Layer.succeed(Progress, {
 const runWith = (code: string, { double }: ReturnType<typeof doubling>, input: number) =>
   Effect.flatMap(StageRunner, ({ run }) => run(double, input, `double ${input}`)).pipe(
     Effect.provide(
-      Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess))).pipe(
+      Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess()))).pipe(
         Layer.provide([withCode(code), listening]),
       ),
     ),

@@ -15,7 +15,7 @@ import { laboratory, runSingle, tiny } from "../pipelines/tiny.ts"
 import { filesBelow } from "./store/temporary.ts"
 
 const services = () =>
-  Layer.fresh(StageRunner.layer({ note: undefined }).pipe(Layer.provide(Executor.inProcess))).pipe(
+  Layer.fresh(StageRunner.layer({ note: undefined }).pipe(Layer.provide(Executor.inProcess()))).pipe(
     Layer.provideMerge(Layer.mergeAll(laboratory(), Progress.silent)),
   )
 

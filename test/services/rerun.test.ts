@@ -28,7 +28,7 @@ const drifting = (drift: () => number) =>
     }),
   })
 
-const runner = Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess)))
+const runner = Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess())))
 const services = () => Layer.mergeAll(laboratory(), Progress.silent)
 
 const gradesOf = Effect.fn("gradesOf")(function* (name: string, known: ReadonlyArray<Recomputable> = stages) {

@@ -2,7 +2,7 @@
  * Computes single stages: in this thread one after the other, or on worker threads side by side. Knows neither keys
  * nor records (`StageRunner` does) and no particular stage.
  */
-import { Context, Effect, Layer, Schema, Semaphore } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { ArtifactStore, type StoreError } from "../ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "../CodeFingerprint.ts"
 import type { EngineName } from "../engine/engines.ts"
@@ -15,6 +15,7 @@ import { type Computed, computeStage } from "./computeStage.ts"
 import { makePool } from "./pool.ts"
 import type { Reply } from "./protocol.ts"
 import { type Thread, ThreadEnded } from "./thread.ts"
+import { makeTurns } from "./turns.ts"
 
 /** A stage failed on a worker thread; `tag` and `message` are those of its own error. */
 export class StageFailure extends Schema.TaggedError<StageFailure>()("StageFailure", {
@@ -67,23 +68,27 @@ export class Executor extends Context.Service<
     >
   }
 >()("grokscope/services/Executor") {
-  /** One stage at a time, in this thread and with the services of the caller. */
-  static readonly inProcess = Layer.effect(
-    Executor,
-    Effect.gen(function* () {
-      const store = yield* ArtifactStore
-      const progress = yield* Progress
-      const turn = yield* Semaphore.make(1)
-      return Executor.of({
-        workers: 1,
-        compute: (stage, input, { cursorKey, label, begin }) =>
-          computeStage(stage, input, cursorKey).pipe(
-            Effect.provideService(ArtifactStore, store),
-            (computation) => turn.withPermit(Effect.andThen(begin, progress.running(label, computation))),
-          ),
-      })
-    }),
-  )
+  /**
+   * Up to `count` stages at a time, in this thread and with the services of the caller. What they ask of the engine at the same time it
+   * may compute as one (`engine/Ensembles.ts`).
+   */
+  static readonly inProcess = (count = 1) =>
+    Layer.effect(
+      Executor,
+      Effect.gen(function* () {
+        const store = yield* ArtifactStore
+        const progress = yield* Progress
+        const { withPermit } = makeTurns(count)
+        return Executor.of({
+          workers: count,
+          compute: (stage, input, { cursorKey, label, begin }) =>
+            computeStage(stage, input, cursorKey).pipe(
+              Effect.provideService(ArtifactStore, store),
+              (computation) => withPermit(Effect.andThen(begin, progress.running(label, computation))),
+            ),
+        })
+      }),
+    )
 
   /**
    * Up to `count` stages side by side, each on a worker thread with a tensor engine of its own, of `engineThreads` threads.

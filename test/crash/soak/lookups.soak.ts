@@ -103,7 +103,7 @@ const madeUp = {
 /** A runner as a process has it that is started anew. */
 const runner = Layer.fresh(
   StageRunner.layer({ command: "lookups" }).pipe(
-    Layer.provide(Executor.inProcess),
+    Layer.provide(Executor.inProcess()),
     Layer.provide([
       OnnxEngine.layer({ threads: 1 }).pipe(Layer.provideMerge(CodeFingerprint.layer)),
       Progress.silent,

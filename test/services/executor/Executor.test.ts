@@ -39,7 +39,7 @@ const laboratory = ({ progress }: { progress: Layer.Layer<Progress> } = { progre
   Layer.mergeAll(temporaryStore(), engine, progress)
 
 const inProcess = (options?: Parameters<typeof laboratory>[0]) =>
-  Layer.fresh(Executor.inProcess).pipe(Layer.provideMerge(laboratory(options)))
+  Layer.fresh(Executor.inProcess()).pipe(Layer.provideMerge(laboratory(options)))
 
 const newWorkers = (count: number) =>
   Layer.fresh(Executor.workers({ count, engine: "onnx", engineThreads: 1 }))

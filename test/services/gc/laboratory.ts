@@ -84,7 +84,7 @@ export const runBoth = ({ command = "run", code = "code", seed = 1, to = 3, fail
     return { keys: [first.key, second.key], cached: first.cached && second.cached }
   }).pipe(
     Effect.provide(
-      Layer.fresh(StageRunner.layer({ command }).pipe(Layer.provide(Executor.inProcess))).pipe(
+      Layer.fresh(StageRunner.layer({ command }).pipe(Layer.provide(Executor.inProcess()))).pipe(
         Layer.provide([withCode(code), Progress.silent]),
       ),
     ),

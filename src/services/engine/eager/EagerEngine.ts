@@ -10,7 +10,8 @@ import * as tf from "@tensorflow/tfjs"
 import { Effect, Layer } from "effect"
 import { composedKernels } from "../../../model/kernels.ts"
 import { mapSignature, type Signature, sizeOf, type Tensors, type Values } from "../../../model/Program.ts"
-import { EngineFailure, SignatureMismatch, TensorEngine } from "../../TensorEngine.ts"
+import { SignatureMismatch, TensorEngine } from "../../TensorEngine.ts"
+import { failureOf } from "../failure.ts"
 import { onBackend } from "../onBackend.ts"
 import { checkResult, checkValues, type Results, scanLength } from "../signature.ts"
 
@@ -95,10 +96,12 @@ export const EagerEngine = {
     backend,
     id = `tfjs-${backend}`,
     version = `@tensorflow/tfjs@${tf.version_core}`,
+    onGpu = false,
   }: {
     readonly backend: Backend
     readonly id?: string
     readonly version?: string
+    readonly onGpu?: boolean
   }) =>
     Layer.sync(TensorEngine, () => {
       /** Runs synchronous TensorFlow.js code on the backend; every tensor made in it is freed, unless it is kept. */
@@ -110,7 +113,7 @@ export const EagerEngine = {
             return onBackend(backend, body)
           },
           catch: (cause) =>
-            cause instanceof SignatureMismatch ? cause : new EngineFailure({ program, engine: id, cause }),
+            cause instanceof SignatureMismatch ? cause : failureOf({ program, engine: id, onGpu }, cause),
         })
 
       return TensorEngine.of({

@@ -7,6 +7,7 @@ import { Effect, Schema } from "effect"
 import { mapSignature, type Signature, type Values } from "../../../model/Program.ts"
 import { CodeFingerprint, type FingerprintError } from "../../CodeFingerprint.ts"
 import { EngineFailure, SignatureMismatch, TensorEngine, UnsupportedOp } from "../../TensorEngine.ts"
+import { failureOf } from "../failure.ts"
 import { checkValues, scanLength } from "../signature.ts"
 
 const runtimeVersion = (): string =>
@@ -28,6 +29,9 @@ interface Feed {
   readonly data: Float32Array | Int32Array | BigInt64Array
 }
 
+/** What is fatal is said, by the error itself. */
+const SILENT = 4
+
 /** How an engine runs models. */
 interface Options {
   /** Name of the engine. */
@@ -39,15 +43,12 @@ interface Options {
   readonly prepare?: (model: Uint8Array) => Uint8Array
 }
 
-const failure = (engine: string, program: string) => (cause: unknown) =>
-  new EngineFailure({ program, engine, cause })
-
 const traceFailure =
   (engine: string, program: string, missingKernel: (cause: unknown) => string | undefined) =>
   (cause: unknown) => {
     const op = missingKernel(cause)
     if (op !== undefined) return new UnsupportedOp({ op, program, engine })
-    return cause instanceof SignatureMismatch ? cause : failure(engine, program)(cause)
+    return cause instanceof SignatureMismatch ? cause : new EngineFailure({ program, engine, cause })
   }
 
 /** Opens a session on a model that `build` traces; the scope releases it. */
@@ -56,6 +57,7 @@ const openSession = Effect.fn("openSession")(function* (
   { id, provider, threads, prepare = (model) => model }: Options,
   build: (compiler: typeof import("./compile.ts")) => Uint8Array,
 ) {
+  const failure = (cause: unknown) => failureOf({ engine: id, program, onGpu: provider !== "cpu" }, cause)
   const ort = yield* Effect.promise(() => import("onnxruntime-node"))
   const compiler = yield* Effect.promise(() => import("./compile.ts"))
   const { missingKernel } = yield* Effect.promise(() => import("./trace.ts"))
@@ -72,9 +74,9 @@ const openSession = Effect.fn("openSession")(function* (
           interOpNumThreads: 1,
           executionMode: "sequential",
           graphOptimizationLevel: "all",
-          logSeverityLevel: 3,
+          logSeverityLevel: SILENT,
         }),
-      catch: failure(id, program),
+      catch: failure,
     }),
     (session) => Effect.promise(() => session.release()),
   )
@@ -88,8 +90,9 @@ const openSession = Effect.fn("openSession")(function* (
               new ort.Tensor(dtype, data, shape),
             ]),
           ),
+          { logSeverityLevel: SILENT },
         ),
-      catch: failure(id, program),
+      catch: failure,
     })
 })
 

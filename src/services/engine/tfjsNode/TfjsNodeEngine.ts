@@ -25,6 +25,7 @@ export const TfjsNodeEngine = {
         return EagerEngine.layer({
           backend: BACKEND,
           id,
+          onGpu: gpu,
           version: `tfjs-node-gpu@${version}+tensorflow@${binding.TF_Version}+${code.slice(0, 16)}`,
         })
       }),
