@@ -77,6 +77,19 @@ describe("--workers", () => {
   )
 })
 
+describe("--ensemble", () => {
+  it.live("is refused beside --workers, and beyond its bounds", () =>
+    Effect.gen(function* () {
+      const both = yield* cli(["run", "heads", "--ensemble", "8", "--workers", "2"])
+      assert.strictEqual(both.code, 2, both.stderr)
+      assert.match(both.stderr, /^error: --workers 2 --ensemble 8: [^\n]+ leave one of them out\n$/)
+      const none = yield* cli(["reproduce-all", "--ensemble", "0"])
+      assert.notStrictEqual(none.code, 0)
+      assert.match(none.stderr, /ensemble/)
+    }).pipe(Effect.provide(NodeServices.layer)),
+  )
+})
+
 describe("setup-engine", () => {
   it.live("names what is missing in one line, and leaves nothing behind", () =>
     Effect.gen(function* () {
