@@ -35,6 +35,7 @@ const commands = {
   unpin: () => import("./commands/unpin.ts").then(({ unpin }) => unpin),
   export: () => import("./commands/export.ts").then(({ exportResults }) => exportResults),
   import: () => import("./commands/import.ts").then(({ importResults }) => importResults),
+  worker: () => import("./commands/worker.ts").then(({ worker }) => worker),
   doctor: () => import("./commands/doctor.ts").then(({ doctor }) => doctor),
   "setup-engine": () => import("./commands/setupEngine.ts").then(({ setupEngine }) => setupEngine),
   "export-twin": () => import("./commands/exportTwin.ts").then(({ exportTwin }) => exportTwin),

@@ -18,6 +18,7 @@ export const descriptions = {
   export: "Write a run's, a stage's or a key's results as one file that `import` verifies",
   import: "Take results that `export` wrote into the store: all of them verified, or none",
   "export-twin": "Write a training's first steps for replay in stock PyTorch, and a coupling check",
+  worker: "Compute stages for runs with --executor cluster, on any machine that has their store",
   doctor: "Say which engines work on this machine, how fast and how exactly, and what to do about others",
   "setup-engine": "Build what the engines on TensorFlow need, from a TensorFlow that Python has",
 } as const

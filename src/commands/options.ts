@@ -1,6 +1,6 @@
 /** Flags that commands share, and the services they stand for. */
 import { availableParallelism } from "node:os"
-import { Effect, FileSystem, Layer, Option, Schema } from "effect"
+import { Effect, FileSystem, Layer, Option, type Path, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { type Scale, SMOKE_NOTE, scales } from "../pipelines/paper.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
@@ -144,6 +144,36 @@ export const threads = Flag.Int("threads").pipe(
   Flag.optional,
 )
 
+const ADDRESS = "GROKSCOPE_CLUSTER"
+
+export const cluster = Flag.String("cluster").pipe(
+  Flag.withMetavar("ADDRESS"),
+  Flag.withDescription(
+    `Database by which a cluster's processes find each other: postgres://USER@HOST:PORT/DATABASE, the password in PGPASSWORD or ~/.pgpass (default: ${ADDRESS})`,
+  ),
+  Flag.optional,
+)
+
+export const executor = Flag.Literals("executor", ["local", "cluster"]).pipe(
+  Flag.withDescription("Who computes: this process, or the workers of a cluster, see `worker`"),
+  Flag.withDefault("local" as const),
+)
+
+/** The address of the cluster that is meant. */
+export const clusterAddress = (cluster: Option.Option<string>) =>
+  Effect.gen(function* () {
+    const { parseAddress } = yield* Effect.promise(() => import("../services/cluster/database.ts"))
+    const text = Option.getOrUndefined(cluster) ?? process.env[ADDRESS]
+    if (text === undefined) {
+      return yield* new BadInput({
+        message: `--cluster is missing: give postgres://USER@HOST:PORT/DATABASE, or set ${ADDRESS}`,
+      })
+    }
+    return yield* parseAddress(text).pipe(
+      Effect.mapError(({ message }) => new BadInput({ message: `--cluster: ${message}` })),
+    )
+  })
+
 /** A command as its user gave it, without what changes no result. */
 export const commandOf = (
   name: string,
@@ -171,6 +201,17 @@ const inEnsembles = <E, R>(most: number, engine: Layer.Layer<TensorEngine, E, R>
     ),
   )
 
+/** Stages computed by the workers of a cluster. */
+const inCluster = Effect.fn("inCluster")(function* (
+  cluster: Option.Option<string> = Option.none(),
+  command: string,
+) {
+  const address = yield* clusterAddress(cluster)
+  const { ClusterExecutor } = yield* Effect.promise(() => import("../services/cluster/ClusterExecutor.ts"))
+  const files = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+  return Layer.provide(ClusterExecutor.layer({ address, command }), Layer.succeedContext(files))
+})
+
 /**
  * Everything that running stages takes. Without `workers`, stages run in this thread, one after the other. `command` is
  * what the run is known as to others, and in its journal.
@@ -182,6 +223,8 @@ export const runnerLayer = (options: {
   readonly engine: EngineName
   readonly threads: Option.Option<number>
   readonly ensemble?: number
+  readonly executor?: "local" | "cluster"
+  readonly cluster?: Option.Option<string>
   readonly scale: Scale
 }) => {
   const { command, workers: count = 1, engine, ensemble = 1 } = options
@@ -191,10 +234,15 @@ export const runnerLayer = (options: {
     ...(ensemble > 1 ? [`in ensembles of up to ${ensemble}`] : []),
   ]
   const note = notes.length === 0 ? undefined : notes.join("; ")
-  const executor =
+  const here =
     options.workers === undefined || ensemble > 1
       ? Executor.inProcess(ensemble)
       : Executor.workers({ count, engine, engineThreads })
+  const executor = Layer.unwrap(
+    Effect.gen(function* () {
+      return options.executor === "cluster" ? yield* inCluster(options.cluster, command) : here
+    }),
+  )
   const engineHere = engineLayer(engine, { threads: engineThreads })
   return Layer.effectDiscard(requireOpenFiles(Math.max(count, ensemble))).pipe(
     Layer.provideMerge(StageRunner.layer({ command, note })),

@@ -28,9 +28,11 @@ import { BadInput } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
 import { oneLine } from "./oneLine.ts"
 import {
+  cluster,
   commandOf,
   engine,
   ensemble,
+  executor,
   isTolerableUnless,
   json,
   type OnFailure,
@@ -211,7 +213,7 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
 
 export const reproduceAll = Command.make(
   "reproduce-all",
-  { scale, seeds, store, out, workers, engine, threads, ensemble, ...onFailure, json },
+  { scale, seeds, store, out, workers, engine, threads, ensemble, executor, cluster, ...onFailure, json },
   (options) => {
     const seeds = Option.match(options.seeds, { onNone: () => "", onSome: (count) => ` --seeds ${count}` })
     const command = `${commandOf("reproduce-all", options)}${seeds}`

@@ -5,9 +5,11 @@ import { BadInput } from "./BadInput.ts"
 import { declaredAblation } from "./declared.ts"
 import { descriptions } from "./descriptions.ts"
 import {
+  cluster,
   commandOf,
   engine,
   ensemble,
+  executor,
   json,
   onFailure,
   runnerLayer,
@@ -45,6 +47,8 @@ export const run = Command.make(
     engine,
     threads,
     ensemble,
+    executor,
+    cluster,
     ...onFailure,
     json,
   },

@@ -72,6 +72,10 @@ export class Leases extends Context.Service<
       name: string,
       label: string,
     ) => Effect.Effect<Option.Option<Lease>, StoreFailure, Scope.Scope>
+    /** Makes this process known, if it was not yet, and returns the name of its sign. */
+    readonly introduce: Effect.Effect<string, StoreFailure>
+    /** Whether a process has a sign in this store: then it is the same store, as far as both can see. Changes nothing. */
+    readonly knows: (sign: string) => Effect.Effect<boolean, StoreFailure>
     /** The lease `name` of another living process, if there is one. Changes nothing. */
     readonly holder: (name: string) => Effect.Effect<Option.Option<Lease>, StoreFailure>
     /** The living processes on the store. Changes nothing. */
@@ -240,6 +244,11 @@ export class Leases extends Context.Service<
         const leave = () => Effect.void
         return Leases.of({
           take,
+          introduce: Effect.as(introduced, self),
+          knows: (sign) => {
+            const file = path.join(processes, `${sign}.json`)
+            return fs.exists(file).pipe(attempt("look for", file))
+          },
           processes: Effect.map(allLiving, (found) => [...found.values()]),
           living: allLiving,
           holder: (name) => Effect.map(leasesOf(ofName(name), leave), Arr.head),

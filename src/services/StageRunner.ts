@@ -2,10 +2,10 @@
  * Runs stages through the store: the same key returns the stored output, anything else is computed and committed.
  * Running again is resuming; there is no flag for it. One key, and one cursor, is computed once at a time, by this process or another. Knows no particular stage.
  */
-import { Context, DateTime, Effect, Latch, Layer, Option, Schema, Scope, Semaphore } from "effect"
+import { Context, DateTime, Effect, Latch, Layer, Option, Schedule, Schema, Scope, Semaphore } from "effect"
 import { ArtifactStore, type DamagedArtifact, type StageRecord, type StoreError } from "./ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "./CodeFingerprint.ts"
-import { Executor, type StageFailure } from "./executor/Executor.ts"
+import { Executor, StageFailure } from "./executor/Executor.ts"
 import { Journal } from "./Journal.ts"
 import { Leases } from "./Leases.ts"
 import { type Computation, identify, lookup } from "./lookup.ts"
@@ -42,6 +42,9 @@ export type RunnerError = StoreError | StageFailure | FingerprintError | Schema.
 class Elsewhere extends Schema.TaggedError<Elsewhere>()("Elsewhere", {}) {}
 
 const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** A file system of several machines may show what was stored elsewhere only after a while. */
+const ARRIVAL = "90 seconds"
 
 /** Milliseconds between two looks at what another process computes. */
 const POLL = 200
@@ -113,6 +116,15 @@ export class StageRunner extends Context.Service<
           yield* append({ _tag: "Failed", ...named, because })
         })
 
+        const noteFound = Effect.fnUntraced(function* (
+          named: Pick<Ran, "label" | "stage" | "key">,
+          found: Pick<Ran, "provenance" | "code" | "artifacts">,
+        ) {
+          if (ran.has(named.key)) return
+          ran.set(named.key, { ...named, cached: true, ...found })
+          yield* append({ _tag: "Found", ...named })
+        })
+
         const stored = <Input, Output, E, R>(stage: Stage<Input, Output, E, R>, key: string) =>
           Effect.provideService(lookup(stage, key, warn), ArtifactStore, store)
 
@@ -157,6 +169,25 @@ export class StageRunner extends Context.Service<
           }
         })
 
+        /** What another process has computed and stored. */
+        const arrived = Effect.fnUntraced(function* <Input, Output, E, R>(
+          stage: Stage<Input, Output, E, R>,
+          key: string,
+          label: string,
+        ) {
+          const found = yield* stored(stage, key).pipe(
+            Effect.repeat({ schedule: Schedule.spaced(POLL), until: Option.isSome }),
+            Effect.timeoutOption(ARRIVAL),
+          )
+          if (Option.isSome(found) && Option.isSome(found.value)) return found.value.value
+          return yield* new StageFailure({
+            stage: stage.name,
+            label,
+            tag: "NotArrived",
+            message: `${label}: a worker says that it is stored, but it is not in this store, or was damaged; run the same command again`,
+          })
+        })
+
         /** Computes and commits, once it is its turn and unless another process does so. */
         const compute = Effect.fnUntraced(function* <Input, Output, E, R>(
           stage: Stage<Input, Output, E, R>,
@@ -172,7 +203,7 @@ export class StageRunner extends Context.Service<
               return yield* new Elsewhere()
             yield* append({ _tag: "Began", ...named, cursor: cursorKey })
           }).pipe(Scope.provide(scope))
-          const { output, seconds } = yield* executor.compute(stage, input, { cursorKey, label, begin }).pipe(
+          const computed = yield* executor.compute(stage, input, { key, cursorKey, label, begin }).pipe(
             Effect.tapError((error) =>
               error instanceof Elsewhere
                 ? Effect.void
@@ -180,6 +211,12 @@ export class StageRunner extends Context.Service<
                   Effect.forkDetach(tellOfFailure(named, error), { startImmediately: true }),
             ),
           )
+          if (Option.isNone(computed)) {
+            const { output, ...found } = yield* arrived(stage, key, label)
+            yield* noteFound(named, { ...found, code: preimage.code })
+            return { output, key, cached: true }
+          }
+          const { output, seconds } = computed.value
           const provenance = {
             committedAt: DateTime.formatIso(yield* DateTime.now),
             seconds,
@@ -230,11 +267,10 @@ export class StageRunner extends Context.Service<
                       `${label}: computed by other code, accepted because ${accepted.because}`,
                     )
                   }
-                  if (!ran.has(key)) {
-                    const named = { label, stage: stage.name, key }
-                    ran.set(key, { ...named, cached: true, provenance, code: preimage.code, artifacts })
-                    yield* append({ _tag: "Found", ...named })
-                  }
+                  yield* noteFound(
+                    { label, stage: stage.name, key },
+                    { provenance, artifacts, code: preimage.code },
+                  )
                   return Effect.succeed({ output, key, cached: true })
                 }
                 case "Compute":

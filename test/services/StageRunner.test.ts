@@ -36,7 +36,7 @@ const allAtOnce: ReturnType<typeof Executor.inProcess> = Layer.effect(
     Executor.of({
       workers: Number.POSITIVE_INFINITY,
       compute: (stage, input, { cursorKey }) =>
-        Effect.provideService(computeStage(stage, input, cursorKey), ArtifactStore, store),
+        Effect.asSome(Effect.provideService(computeStage(stage, input, cursorKey), ArtifactStore, store)),
     }),
   ),
 )

@@ -1,8 +1,8 @@
 /**
- * Computes single stages: in this thread one after the other, or on worker threads side by side. Knows neither keys
- * nor records (`StageRunner` does) and no particular stage.
+ * Where single stages are computed: in this thread, on worker threads side by side, or by the workers of a cluster
+ * (`cluster/ClusterExecutor.ts`). Knows no records (`StageRunner` does) and no particular stage.
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Option, Schema } from "effect"
 import { ArtifactStore, type StoreError } from "../ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "../CodeFingerprint.ts"
 import type { EngineName } from "../engine/engines.ts"
@@ -27,6 +27,7 @@ export class StageFailure extends Schema.TaggedError<StageFailure>()("StageFailu
 
 /** What belongs to a computation beside stage and input. */
 export interface Task<E = never> {
+  readonly key: string
   /** Names the stage's cursor. */
   readonly cursorKey: string
   /** What progress calls it. */
@@ -56,13 +57,16 @@ export class Executor extends Context.Service<
   {
     /** Stages that are computed side by side. */
     readonly workers: number
-    /** Computes a stage once it is its turn, and shows it as running from then on. Turns go in the order of asking. */
+    /**
+     * Computes a stage once it is its turn, and shows it as running from then on. Turns go in the order of asking. None
+     * where another process has computed it and stored it under its key.
+     */
     readonly compute: <Input, Output, E, R, CalledOff>(
       stage: Stage<Input, Output, E, R>,
       input: Input,
       task: Task<CalledOff>,
     ) => Effect.Effect<
-      Computed<Output>,
+      Option.Option<Computed<Output>>,
       E | CalledOff | StoreError | StageFailure | FingerprintError | Schema.SchemaError,
       R
     >
@@ -84,6 +88,7 @@ export class Executor extends Context.Service<
           compute: (stage, input, { cursorKey, label, begin }) =>
             computeStage(stage, input, cursorKey).pipe(
               Effect.provideService(ArtifactStore, store),
+              Effect.map(Option.some),
               (computation) => withPermit(Effect.andThen(begin, progress.running(label, computation))),
             ),
         })
@@ -135,7 +140,7 @@ export class Executor extends Context.Service<
                 ),
               ),
             )
-            return { output: yield* Schema.decodeUnknownEffect(stage.output)(output), seconds }
+            return Option.some({ output: yield* Schema.decodeUnknownEffect(stage.output)(output), seconds })
           }),
         })
       }),

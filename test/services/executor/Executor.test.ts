@@ -53,8 +53,13 @@ const compute = <Input, Output, E, R>(
   label = stage.name,
 ) =>
   Effect.flatMap(Executor, (executor) =>
-    executor.compute(stage, input, { cursorKey: "ab".repeat(32), label, begin: Effect.void }),
-  )
+    executor.compute(stage, input, {
+      key: "ab".repeat(32),
+      cursorKey: "ab".repeat(32),
+      label,
+      begin: Effect.void,
+    }),
+  ).pipe(Effect.flatMap(Effect.fromOption))
 
 /** Counts worker threads from now on. */
 const watchThreads = Effect.gen(function* () {
