@@ -46,6 +46,7 @@ import {
   workersFor,
 } from "./options.ts"
 import { retryDamaged } from "./retryDamaged.ts"
+import { otlp, watched } from "./telemetry.ts"
 
 const seeds = Flag.Int("seeds").pipe(
   Flag.withMetavar("N"),
@@ -213,12 +214,28 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
 
 export const reproduceAll = Command.make(
   "reproduce-all",
-  { scale, seeds, store, out, workers, engine, threads, ensemble, executor, cluster, ...onFailure, json },
+  {
+    scale,
+    seeds,
+    store,
+    out,
+    workers,
+    engine,
+    threads,
+    ensemble,
+    executor,
+    cluster,
+    otlp,
+    ...onFailure,
+    json,
+  },
   (options) => {
     const seeds = Option.match(options.seeds, { onNone: () => "", onSome: (count) => ` --seeds ${count}` })
     const command = `${commandOf("reproduce-all", options)}${seeds}`
     return Effect.flatMap(workersFor("reproduce-all", options), (workers) =>
-      Effect.provide(reproducePaper(options), runnerLayer({ ...options, workers, command })),
+      Effect.provide(reproducePaper(options), runnerLayer({ ...options, workers, command })).pipe(
+        watched(command, options.otlp),
+      ),
     )
   },
 ).pipe(

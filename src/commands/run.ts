@@ -22,6 +22,7 @@ import {
 } from "./options.ts"
 import { runAblation } from "./runAblation.ts"
 import { runPipeline } from "./runPipeline.ts"
+import { otlp, watched } from "./telemetry.ts"
 
 const out = Flag.String("out").pipe(
   Flag.withMetavar("DIR"),
@@ -49,6 +50,7 @@ export const run = Command.make(
     ensemble,
     executor,
     cluster,
+    otlp,
     ...onFailure,
     json,
   },
@@ -59,16 +61,14 @@ export const run = Command.make(
         message: "reproduce-all takes no --set and has a command of its own: pnpm pipeline reproduce-all",
       })
     }
-    const services = runnerLayer({
-      ...options,
-      workers: yield* workersFor(pipeline, options),
-      command: commandOf(`run ${pipeline}`, options),
-    })
-    if (pipeline === "single") return yield* Effect.provide(runPipeline(options), services)
+    const command = commandOf(`run ${pipeline}`, options)
+    const services = runnerLayer({ ...options, workers: yield* workersFor(pipeline, options), command })
+    const trace = watched(command, options.otlp)
+    if (pipeline === "single") return yield* Effect.provide(runPipeline(options), services).pipe(trace)
     const planned = yield* declaredAblation(options)
     const directory = options.scale === "smoke" ? "artifacts/smoke-ablations" : "artifacts/ablations"
     const results = Option.getOrElse(options.out, () => directory)
-    return yield* Effect.provide(runAblation(planned, { ...options, out: results }), services)
+    return yield* Effect.provide(runAblation(planned, { ...options, out: results }), services).pipe(trace)
   }),
 ).pipe(
   Command.withDescription(descriptions.run),

@@ -20,12 +20,13 @@ import {
   workers,
   workersFor,
 } from "./options.ts"
+import { otlp, watched } from "./telemetry.ts"
 
 const COMMAND = "worker"
 
 export const worker = Command.make(
   COMMAND,
-  { cluster, store, workers, engine, threads, ensemble },
+  { cluster, store, workers, engine, threads, ensemble, otlp },
   Effect.fn(function* (options) {
     const address = yield* clusterAddress(options.cluster)
     const count = yield* workersFor(COMMAND, options)
@@ -43,7 +44,7 @@ export const worker = Command.make(
         runnerLayer({ ...options, command: COMMAND, workers: count, scale: "paper", cluster: Option.none() }),
       ),
     )
-    return yield* Effect.provide(serving, services)
+    return yield* Effect.provide(serving, services).pipe(watched(COMMAND, options.otlp))
   }),
 ).pipe(
   Command.withDescription(descriptions.worker),

@@ -5,6 +5,7 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import { duration } from "./progress/duration.ts"
 import { ofKinds, summarise, type Taken } from "./progress/Tally.ts"
+import { annotate } from "./telemetry.ts"
 
 /** How far a stage is. `note` is short free text, such as the current loss. */
 export interface Step {
@@ -240,6 +241,8 @@ const makeProgress = (output: Output) =>
         )
         const now = yield* Clock.currentTimeMillis
         const seconds = (now - started) / 1000
+        const rate = rateOf(running, now)
+        if (rate > 0) yield* annotate({ [`${running.latest?.unit}sPerSecond`]: rate })
         finish(label, seconds)
         if (live && isCrowded()) draw(now)
         else say(`${label.padEnd(LABEL_WIDTH)} done in ${duration(seconds)}`, now)

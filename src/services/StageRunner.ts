@@ -14,6 +14,7 @@ import { Progress } from "./Progress.ts"
 import { digestsIn, referencesOf } from "./references.ts"
 import type { Stage } from "./Stage.ts"
 import type { TensorEngine } from "./TensorEngine.ts"
+import { asSpan, outcome } from "./telemetry.ts"
 
 export interface StageResult<Output> {
   readonly output: Output
@@ -214,6 +215,7 @@ export class StageRunner extends Context.Service<
           if (Option.isNone(computed)) {
             const { output, ...found } = yield* arrived(stage, key, label)
             yield* noteFound(named, { ...found, code: preimage.code })
+            yield* outcome("computed elsewhere", stage.name, key)
             return { output, key, cached: true }
           }
           const { output, seconds } = computed.value
@@ -235,6 +237,7 @@ export class StageRunner extends Context.Service<
           })
           const bytes = referencesOf(encoded).reduce((sum, ref) => sum + ref.bytes, 0)
           yield* append({ _tag: "Computed", ...named, seconds, bytes })
+          yield* outcome("computed", stage.name, key, { seconds, bytes })
           ran.set(key, {
             ...named,
             cached: false,
@@ -248,7 +251,7 @@ export class StageRunner extends Context.Service<
         const run = <Input, Output, E, R>(
           stage: Stage<Input, Output, E, R>,
           input: Input,
-          label: string = stage.name,
+          label: string,
         ): Effect.Effect<StageResult<Output>, E | RunnerError, R> =>
           Effect.scopedWith(
             Effect.fnUntraced(function* (scope) {
@@ -271,6 +274,7 @@ export class StageRunner extends Context.Service<
                     { label, stage: stage.name, key },
                     { provenance, artifacts, code: preimage.code },
                   )
+                  yield* outcome("found", stage.name, key)
                   return Effect.succeed({ output, key, cached: true })
                 }
                 case "Compute":
@@ -288,7 +292,7 @@ export class StageRunner extends Context.Service<
 
         return StageRunner.of({
           workers: executor.workers,
-          run,
+          run: (stage, input, label = stage.name) => run(stage, input, label).pipe(asSpan(stage.name, label)),
           history: Effect.sync(() => [...ran.values()]),
         })
       }),

@@ -4,6 +4,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { Executor, StageFailure } from "../executor/Executor.ts"
 import { Leases } from "../Leases.ts"
 import { Progress } from "../Progress.ts"
+import { spanName } from "../telemetry.ts"
 import { type Address, addressText } from "./database.ts"
 import { type Answer, answersTo, openAnswers, openJobs, queuesLayer, TABLE, untilAnswered } from "./jobs.ts"
 
@@ -76,7 +77,7 @@ export const ClusterExecutor = {
             const encoded = yield* Schema.encodeEffect(stage.input)(input)
             const own: Asked = { began: Latch.makeUnsafe(), end: yield* Deferred.make<End>() }
             asked.set(key, own)
-            const job = { run, stage: name, key, label, input: encoded }
+            const job = { run, stage: name, key, label, input: encoded, span: yield* spanName }
             return yield* Effect.gen(function* () {
               yield* insistently(jobs.offer(job, { id: idOf(key) }))
               yield* Effect.forkChild(suspect)

@@ -29,6 +29,8 @@ export const Job = Schema.Struct({
   label: Schema.String,
   /** The stage's encoded input. */
   input: Schema.Unknown,
+  /** The span that it belongs to. */
+  span: Schema.NullOr(Schema.Struct({ traceId: Schema.String, spanId: Schema.String })),
 })
 export type Job = typeof Job.Type
 

@@ -10,6 +10,7 @@ import { Progress } from "../Progress.ts"
 import type { Recomputable } from "../recomputable.ts"
 import { stageCode } from "../stageCode.ts"
 import { digestOf } from "../store/canonical.ts"
+import { below } from "../telemetry.ts"
 import { type Answer, type Job, MOST_ATTEMPTS, openAnswers, openJobs, untilAnswered } from "./jobs.ts"
 
 const BY = `${hostname()}/${process.pid}`
@@ -70,7 +71,7 @@ export const serve = Effect.fn("serve")(function* (stages: ReadonlyArray<Recompu
       insistently(answers.offer(answer, { id: `${key}.${attempts}.${answer._tag}` }))
     const exit = yield* admitted(stages, job, attempts).pipe(
       Effect.tap(tell({ _tag: "Began", key, by: BY })),
-      Effect.flatMap((stage) => stage.restore(input, label)),
+      Effect.flatMap((stage) => below(job.span)(stage.restore(input, label))),
       Effect.exit,
     )
     yield* tell(outcomeOf(job, exit))

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { attribute, collector, spansOf } from "../../commands/collector.ts"
 import { cli, start } from "../../commands/process.ts"
 import { computedIn, eventsOf, recordsOf } from "../../crash/stores.ts"
 import { labels, settings, tiny } from "../../pipelines/tiny.ts"
@@ -26,12 +27,15 @@ const makeCluster = Effect.fn("makeCluster")(function* (bin: string) {
   const directory = yield* temporaryDirectory
   const store = join(directory, "store")
   const env = { PGPASSWORD: postgres.password, GROKSCOPE_CLUSTER: postgres.address }
+  const { url, requests } = yield* collector
   return {
+    requests,
     postgres,
     directory,
     store,
-    worker: (at = store) => start(["worker", "--store", at, "--workers", "2", "--threads", "1"], { env }),
-    coordinator: start(run(store, "--executor", "cluster"), { env }),
+    worker: (at = store) =>
+      start(["worker", "--store", at, "--workers", "2", "--threads", "1", "--otlp", url], { env }),
+    coordinator: start(run(store, "--executor", "cluster", "--otlp", url), { env }),
     runHere: (at: string) => cli(run(at)),
   }
 })
@@ -58,7 +62,8 @@ suite("a cluster", () => {
       "computes what one machine does, each stage once, on whichever worker is free",
       () =>
         Effect.gen(function* () {
-          const { coordinator, worker, runHere, store, directory, postgres } = yield* makeCluster(bin)
+          const { coordinator, worker, runHere, store, directory, postgres, requests } =
+            yield* makeCluster(bin)
           const here = yield* runHere(join(directory, "here"))
           const workers = yield* Effect.all([worker(), worker()])
           const { code, stdout, stderr } = yield* Effect.flatMap(coordinator, ({ finished }) => finished)
@@ -72,9 +77,27 @@ suite("a cluster", () => {
           assert.strictEqual(byProcess.size, 3)
           const again = yield* Effect.flatMap(coordinator, ({ finished }) => finished)
           assert.strictEqual(again.stdout, here.stdout)
+          // One trace: each stage as a span of the process that asked, and below it one of that which computed.
+          for (const { kill, finished } of workers) {
+            yield* kill("SIGTERM")
+            yield* finished
+          }
+          const spans = spansOf(requests).filter((span) => attribute(span, "label") !== undefined)
+          const computed = spans.filter((span) => attribute(span, "outcome") === "computed")
+          assert.lengthOf(computed, labels.length)
+          for (const span of computed) {
+            const asking = spans.find(({ spanId }) => spanId === span.parentSpanId)
+            assert.strictEqual(asking && attribute(asking, "outcome"), "computed elsewhere")
+            assert.strictEqual(asking?.traceId, span.traceId)
+          }
           // The password is nowhere.
           const printed = yield* Effect.forEach(workers, (one) => one.printed)
-          const texts = [stderr, stdout, ...printed.flatMap(({ stdout, stderr }) => [stdout, stderr])]
+          const texts = [
+            ...requests.map(({ body }) => body),
+            stderr,
+            stdout,
+            ...printed.flatMap(({ stdout, stderr }) => [stdout, stderr]),
+          ]
           for (const file of filesBelow(store)) {
             if (/json$/.test(file)) texts.push(readFileSync(join(store, file), "utf8"))
           }
