@@ -7,6 +7,7 @@ import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { type EngineName, engineLayer, engineNames, isOnGpu } from "../services/engine/engines.ts"
 import { Executor } from "../services/executor/Executor.ts"
+import { Leases } from "../services/Leases.ts"
 import { Progress } from "../services/Progress.ts"
 import { StageRunner } from "../services/StageRunner.ts"
 import type { TensorEngine } from "../services/TensorEngine.ts"
@@ -226,6 +227,7 @@ export const runnerLayer = (options: {
   readonly executor?: "local" | "cluster"
   readonly cluster?: Option.Option<string>
   readonly scale: Scale
+  readonly leases?: ReturnType<typeof Leases.layer>
 }) => {
   const { command, workers: count = 1, engine, ensemble = 1 } = options
   const engineThreads = Option.getOrElse(options.threads, () => Math.max(1, Math.floor(cores / count)))
@@ -245,7 +247,7 @@ export const runnerLayer = (options: {
   )
   const engineHere = engineLayer(engine, { threads: engineThreads })
   return Layer.effectDiscard(requireOpenFiles(Math.max(count, ensemble))).pipe(
-    Layer.provideMerge(StageRunner.layer({ command, note })),
+    Layer.provideMerge(StageRunner.layer({ command, note, leases: options.leases ?? Leases.layer(command) })),
     Layer.provide(executor),
     Layer.provideMerge(ensemble > 1 ? inEnsembles(ensemble, engineHere) : engineHere),
     Layer.provideMerge(

@@ -33,15 +33,24 @@ export const worker = Command.make(
     const atATime = Math.max(count, options.ensemble)
     const serving = Effect.gen(function* () {
       yield* requireWritable
+      yield* Effect.flatMap(Leases, ({ introduce }) => introduce)
       const progress = yield* Progress
       yield* progress.say(
         `at work for ${addressText(address)} on ${options.store}, up to ${atATime} ${atATime === 1 ? "stage" : "stages"} at a time; Ctrl-C ends it, and what it has begun goes on elsewhere`,
       )
       yield* serve(stages, atATime)
     })
-    const services = Layer.merge(queuesLayer(address), Leases.layer(COMMAND)).pipe(
+    const leases = Leases.layer(COMMAND)
+    const services = Layer.merge(queuesLayer(address), leases).pipe(
       Layer.provideMerge(
-        runnerLayer({ ...options, command: COMMAND, workers: count, scale: "paper", cluster: Option.none() }),
+        runnerLayer({
+          ...options,
+          command: COMMAND,
+          workers: count,
+          scale: "paper",
+          leases,
+          cluster: Option.none(),
+        }),
       ),
     )
     return yield* Effect.provide(serving, services).pipe(watched(COMMAND, options.otlp))

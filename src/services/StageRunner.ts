@@ -83,13 +83,16 @@ export class StageRunner extends Context.Service<
   /**
    * @param note stored with everything that is computed, outside of its key
    * @param command what the process was started as, for others that wait for it
+   * @param leases those of the process, where it has other use for them
    */
   static readonly layer = ({
     note,
     command = "",
+    leases = Leases.layer(command),
   }: {
     readonly note?: string | undefined
     readonly command?: string
+    readonly leases?: ReturnType<typeof Leases.layer>
   } = {}) =>
     Layer.effect(
       StageRunner,
@@ -296,7 +299,7 @@ export class StageRunner extends Context.Service<
           history: Effect.sync(() => [...ran.values()]),
         })
       }),
-    ).pipe(Layer.provide([Leases.layer(command), Journal.layer(command)]))
+    ).pipe(Layer.provide([leases, Journal.layer(command)]))
 
   /** Computes and writes nothing: what is not stored fails with {@link NotStored}. */
   static readonly peeking = Layer.effect(
