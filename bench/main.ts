@@ -3,6 +3,7 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { chart } from "./chart.ts"
+import { dispatch } from "./dispatch.ts"
 import { ensembles } from "./ensembles.ts"
 import { intervened } from "./intervened.ts"
 import { parity } from "./parity.ts"
@@ -24,6 +25,7 @@ const bench = Command.make("bench").pipe(
     directions,
     parity,
     ensembles,
+    dispatch,
     store,
     start,
     reproduce,

@@ -1,0 +1,23 @@
+/** A worker of a cluster for `pnpm bench dispatch`: arguments are the store, the database, and how many stages at a time. */
+import { Effect, Layer } from "effect"
+import { parseAddress } from "../../src/services/cluster/database.ts"
+import { queuesLayer } from "../../src/services/cluster/jobs.ts"
+import { serve } from "../../src/services/cluster/serve.ts"
+import { Executor } from "../../src/services/executor/Executor.ts"
+import { recomputable } from "../../src/services/recomputable.ts"
+import { servicesOn, tiny } from "./tiny.ts"
+
+const [store, database, atATime] = process.argv.slice(2)
+
+await Effect.runPromise(
+  Effect.gen(function* () {
+    const address = yield* parseAddress(database)
+    return yield* serve([recomputable(tiny)], Number(atATime)).pipe(
+      Effect.provide(
+        queuesLayer(address).pipe(
+          Layer.provideMerge(servicesOn(store, "worker", Executor.inProcess(Number(atATime)))),
+        ),
+      ),
+    )
+  }),
+)
