@@ -47,6 +47,21 @@ const decodeParity = Schema.decodeUnknownSync(
   ),
 )
 
+const decodeEnsembles = Schema.decodeUnknownSync(
+  Schema.fromJsonString(
+    Schema.Struct({
+      machine: Schema.String,
+      engine: Schema.String,
+      version: Schema.String,
+      threads: Schema.Int,
+      steps: Schema.Int,
+      rows: Schema.Array(
+        Schema.Struct({ members: Schema.Int, ms: Schema.Finite, difference: Schema.Finite }),
+      ),
+    }),
+  ),
+)
+
 const speedRow = ({ threads, medianMsPerRound }: ReturnType<typeof decodeTiming>): string => {
   const cells = ["grokscope", "pytorch", "jax"].map((peer) => median(medianMsPerRound[peer] ?? []).toFixed(1))
   return `| ${[threads, ...cells].join(" | ")} |`
@@ -120,6 +135,27 @@ const blocks: Readonly<Record<string, () => string>> = {
       "",
       `${engines.map(({ engine, version, machine }) => `\`${engine}\`: ${version}, on ${machine}`).join("; ")}.`,
     ].join("\n")
+  },
+  ensembles: () => {
+    const runs = read("bench/results/ensembles.ndjson")
+      .trim()
+      .split("\n")
+      .map((line) => decodeEnsembles(line))
+    const engines = [...new Map(runs.map((run) => [run.engine, run])).values()]
+    return engines
+      .flatMap(({ engine, version, machine, threads, steps, rows }) => [
+        `\`${engine}\` (${version}, ${threads} threads, ${machine}; after ${steps} steps):`,
+        "",
+        "| members | ms a step | ms a step and member | difference |",
+        "|---|---|---|---|",
+        ...rows.map(({ members, ms, difference }) => {
+          const cells = [members, ms.toFixed(1), (ms / members).toFixed(1), difference.toExponential(1)]
+          return `| ${cells.join(" | ")} |`
+        }),
+        "",
+      ])
+      .join("\n")
+      .trim()
   },
   engines: () => {
     const results = ["onnx", "tfjs-node"].map((engine) => ({
