@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os"
 import { Effect, FileSystem, Layer, Option, type Path, Schema } from "effect"
 import { Flag } from "effect/cli"
+import type { ChildProcessSpawner } from "effect/process"
 import { type Scale, SMOKE_NOTE, scales } from "../pipelines/paper.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
@@ -155,15 +156,25 @@ export const cluster = Flag.String("cluster").pipe(
   Flag.optional,
 )
 
-export const executor = Flag.Literals("executor", ["local", "cluster"]).pipe(
-  Flag.withDescription("Who computes: this process, or the workers of a cluster, see `worker`"),
+export const executor = Flag.Literals("executor", ["local", "cluster", "slurm"]).pipe(
+  Flag.withDescription(
+    "Who computes: this process, the workers of a cluster, see `worker`, or Slurm's nodes",
+  ),
   Flag.withDefault("local" as const),
+)
+
+export const sbatch = Flag.String("sbatch").pipe(
+  Flag.withMetavar("OPTIONS"),
+  Flag.withDescription(
+    'Options of `sbatch` for --executor slurm, such as "--partition=gpu --gres=gpu:1 --cpus-per-task=4"',
+  ),
+  Flag.withDefault(""),
 )
 
 /** The address of the cluster that is meant. */
 export const clusterAddress = (cluster: Option.Option<string>) =>
   Effect.gen(function* () {
-    const { parseAddress } = yield* Effect.promise(() => import("../services/cluster/database.ts"))
+    const { parseAddress } = yield* Effect.promise(() => import("../services/remote/database.ts"))
     const text = Option.getOrUndefined(cluster) ?? process.env[ADDRESS]
     if (text === undefined) {
       return yield* new BadInput({
@@ -208,9 +219,31 @@ const inCluster = Effect.fn("inCluster")(function* (
   command: string,
 ) {
   const address = yield* clusterAddress(cluster)
-  const { ClusterExecutor } = yield* Effect.promise(() => import("../services/cluster/ClusterExecutor.ts"))
+  const { ClusterExecutor } = yield* Effect.promise(() => import("../services/remote/ClusterExecutor.ts"))
   const files = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   return Layer.provide(ClusterExecutor.layer({ address, command }), Layer.succeedContext(files))
+})
+
+/** Stages computed by tasks of Slurm. */
+const onSlurm = Effect.fn("onSlurm")(function* ({
+  command,
+  engine,
+  threads,
+  sbatch = "",
+}: {
+  readonly command: string
+  readonly engine: EngineName
+  readonly threads: Option.Option<number>
+  readonly sbatch?: string
+}) {
+  const { SlurmExecutor } = yield* Effect.promise(() => import("../services/remote/SlurmExecutor.ts"))
+  const options = sbatch.split(/\s+/).filter((option) => option !== "")
+  const system = yield* Effect.context<
+    FileSystem.FileSystem | Path.Path | ChildProcessSpawner.ChildProcessSpawner
+  >()
+  return SlurmExecutor.layer({ command, options, engine, threads }).pipe(
+    Layer.provide(Layer.succeedContext(system)),
+  )
 })
 
 /**
@@ -224,8 +257,9 @@ export const runnerLayer = (options: {
   readonly engine: EngineName
   readonly threads: Option.Option<number>
   readonly ensemble?: number
-  readonly executor?: "local" | "cluster"
+  readonly executor?: "local" | "cluster" | "slurm"
   readonly cluster?: Option.Option<string>
+  readonly sbatch?: string
   readonly scale: Scale
   readonly leases?: ReturnType<typeof Leases.layer>
 }) => {
@@ -242,7 +276,14 @@ export const runnerLayer = (options: {
       : Executor.workers({ count, engine, engineThreads })
   const executor = Layer.unwrap(
     Effect.gen(function* () {
-      return options.executor === "cluster" ? yield* inCluster(options.cluster, command) : here
+      switch (options.executor) {
+        case "cluster":
+          return yield* inCluster(options.cluster, command)
+        case "slurm":
+          return yield* onSlurm({ ...options, command })
+        default:
+          return here
+      }
     }),
   )
   const engineHere = engineLayer(engine, { threads: engineThreads })

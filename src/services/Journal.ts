@@ -23,6 +23,9 @@ import {
 import { ArtifactStore, StoreFailure } from "./ArtifactStore.ts"
 import { makeDirectories } from "./store/files.ts"
 
+/** Names the file that a process prints to, for its journal. */
+export const LOG = "GROKSCOPE_LOG"
+
 /** Milliseconds that an event of little weight may wait to be written. */
 const FLUSH = 100
 
@@ -30,7 +33,14 @@ const at = Schema.String
 const computation = { at, label: Schema.String, stage: Schema.String, key: Schema.String }
 
 export const RunEvent = Schema.Union([
-  Schema.TaggedStruct("Started", { at, command: Schema.String, pid: Schema.Int, host: Schema.String }),
+  Schema.TaggedStruct("Started", {
+    at,
+    command: Schema.String,
+    pid: Schema.Int,
+    host: Schema.String,
+    /** Where the process prints to, if whoever started it said so. */
+    log: Schema.optionalKey(Schema.String),
+  }),
   /** Was stored. */
   Schema.TaggedStruct("Found", computation),
   /** Is computed from now on, on a cursor that keeps what is done if it never ends. */
@@ -93,7 +103,14 @@ export class Journal extends Context.Service<
             const start = DateTime.formatIso(yield* DateTime.now).replaceAll(/[^0-9TZ]/g, "")
             const name = path.join(directory, `${start}-${process.pid}.ndjson`)
             const file = yield* fs.open(name, { flag: "a" })
-            yield* write(file, { _tag: "Started", command, pid: process.pid, host: hostname() })
+            const log = process.env[LOG]
+            yield* write(file, {
+              _tag: "Started",
+              command,
+              pid: process.pid,
+              host: hostname(),
+              ...(log === undefined ? {} : { log }),
+            })
             yield* turn
               .withPermit(flush(file))
               .pipe(Effect.ignore, Effect.delay(FLUSH), Effect.forever, Effect.forkScoped)

@@ -1,6 +1,6 @@
 /**
  * Where single stages are computed: in this thread, on worker threads side by side, or by the workers of a cluster
- * (`cluster/ClusterExecutor.ts`). Knows no records (`StageRunner` does) and no particular stage.
+ * (`remote/ClusterExecutor.ts`). Knows no records (`StageRunner` does) and no particular stage.
  */
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { ArtifactStore, type StoreError } from "../ArtifactStore.ts"

@@ -1,10 +1,11 @@
 /** A PostgreSQL server of its own, from the binaries that this machine has. It refuses to run as root, so root runs it as `postgres`. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
-import { connect, createServer } from "node:net"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Schedule } from "effect"
+import { freePort } from "./freePort.ts"
 
 const ROOT = "/usr/lib/postgresql"
 const versions = existsSync(ROOT) ? readdirSync(ROOT) : []
@@ -12,14 +13,6 @@ const versions = existsSync(ROOT) ? readdirSync(ROOT) : []
 export const binaries = versions.length === 0 ? undefined : join(ROOT, versions[versions.length - 1], "bin")
 
 const PASSWORD = "not a secret, but looked for in every log"
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
 
 const accepts = (port: number) =>
   Effect.callback<void, string>((resume) => {

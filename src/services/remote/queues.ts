@@ -8,9 +8,10 @@
  * through the artifact store, which all of them share. A job that a worker has taken and does not stand by for {@link EXPIRATION} is
  * given to another, so stages may be computed twice, and keys name content: that does no harm.
  */
-import { Effect, Layer, Schedule, Schema } from "effect"
+import { Effect, Layer, Schedule } from "effect"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import { type Address, databaseLayer } from "./database.ts"
+import { Answer, Job } from "./job.ts"
 
 /** The table of the queues. */
 export const TABLE = "grokscope_queue"
@@ -20,28 +21,6 @@ const POLL = "100 millis"
 
 /** How often a job is given to a worker: whoever takes it last says that those before it died of it. */
 export const MOST_ATTEMPTS = 5
-
-export const Job = Schema.Struct({
-  /** The process that asks; its sign is in the store. */
-  run: Schema.String,
-  stage: Schema.String,
-  key: Schema.String,
-  label: Schema.String,
-  /** The stage's encoded input. */
-  input: Schema.Unknown,
-  /** The span that it belongs to. */
-  span: Schema.NullOr(Schema.Struct({ traceId: Schema.String, spanId: Schema.String })),
-})
-export type Job = typeof Job.Type
-
-const key = Schema.String
-export const Answer = Schema.Union([
-  Schema.TaggedStruct("Began", { key, by: Schema.String }),
-  /** Its output is in the store. */
-  Schema.TaggedStruct("Done", { key }),
-  Schema.TaggedStruct("Failed", { key, tag: Schema.String, message: Schema.String }),
-])
-export type Answer = typeof Answer.Type
 
 export const openJobs = PersistedQueue.make({
   name: "jobs",

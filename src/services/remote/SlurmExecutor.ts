@@ -1,0 +1,225 @@
+/**
+ * Stages computed as tasks of Slurm's job arrays: what can be computed at the same time is submitted as one array, and each task has its
+ * stage in the shared store. Below the store:
+ *
+ *     slurm/<run>/<array>/<task>.json          the job
+ *     slurm/<run>/<array>/<task>.answer.json   what became of it
+ *     slurm/<run>/<array>/<task>.log           what the task printed
+ *
+ * Which stages exist is known only as their inputs are, so what waits for what is decided here, not by Slurm's dependencies. A task that
+ * is gone from Slurm's queue without an answer was cancelled or killed: its stage fails, and the same command asks for it again.
+ */
+import { fileURLToPath } from "node:url"
+import { Effect, FileSystem, Layer, Option, Path, Schedule, Schema, Stream } from "effect"
+import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { ArtifactStore } from "../ArtifactStore.ts"
+import type { EngineName } from "../engine/engines.ts"
+import { Executor } from "../executor/Executor.ts"
+import { LOG } from "../Journal.ts"
+import { Leases } from "../Leases.ts"
+import { Progress } from "../Progress.ts"
+import { commitFile } from "../store/files.ts"
+import { makeAsking } from "./asking.ts"
+import { Answer, Job } from "./job.ts"
+
+const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url))
+
+/** Stages that become ready within this time are one array. */
+const GATHER = "500 millis"
+/** Slurm allows a thousand and one, unless it is configured otherwise. */
+const MOST_TASKS = 1000
+const LOOK = "1 second"
+/** Looks in a row at which a task is neither in Slurm's queue nor answered, before it is lost: file systems of clusters are slow to show files. */
+const PATIENCE = 15
+
+export const answerFile = (task: string): string => task.replace(/\.json$/, ".answer.json")
+const encodeJob = Schema.encodeEffect(Schema.fromJsonString(Job))
+const decodeAnswer = Schema.decodeUnknownOption(Schema.fromJsonString(Answer))
+
+/** A task that Slurm was given. */
+interface Task {
+  readonly key: string
+  readonly file: string
+  readonly log: string
+  /** As `squeue` names it. */
+  readonly id: string
+  missed: number
+}
+
+/** Quoted for a shell. */
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
+
+const textOf = <E>(bytes: Stream.Stream<Uint8Array, E>) => Stream.mkString(Stream.decodeText(bytes))
+
+/** What Slurm's programs print; their complaint where they fail. */
+const slurm = Effect.fnUntraced(function* (command: string, args: ReadonlyArray<string>) {
+  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const child = yield* spawner.spawn(ChildProcess.make(command, args))
+  const [output, complaint, code] = yield* Effect.all(
+    [textOf(child.stdout), textOf(child.stderr), child.exitCode],
+    { concurrency: "unbounded" },
+  )
+  return code === 0 ? output.trim() : yield* Effect.fail(complaint.trim())
+}, Effect.scoped)
+
+export const SlurmExecutor = {
+  /**
+   * @param options for `sbatch`, such as `--partition=gpu`
+   * @param engine of the tasks
+   * @param threads of a task's engine; as many as Slurm gives it, if none are said
+   */
+  layer: ({
+    command,
+    options,
+    engine,
+    threads,
+  }: {
+    readonly command: string
+    readonly options: ReadonlyArray<string>
+    readonly engine: EngineName
+    readonly threads: Option.Option<number>
+  }) =>
+    Layer.effect(
+      Executor,
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* Path.Path
+        const progress = yield* Progress
+        const { root } = yield* ArtifactStore
+        const { introduce } = yield* Leases
+        const services = yield* Effect.context<
+          FileSystem.FileSystem | Path.Path | ChildProcessSpawner.ChildProcessSpawner
+        >()
+        const run = yield* introduce
+        const name = `grokscope-${run.slice(0, 8)}`
+        const directory = path.join(path.resolve(root), "slurm", run)
+        /** Asked for, and not yet submitted. */
+        let gathered: Array<Job> = []
+        const tasks = new Map<string, Task>()
+        let arrays = 0
+
+        const { executor, hear, isWaitedFor } = yield* makeAsking({
+          run,
+          submit: (job) => Effect.sync(() => gathered.push(job)),
+          callOff: (key) =>
+            Effect.sync(() => {
+              gathered = gathered.filter((job) => job.key !== key)
+              tasks.delete(key)
+            }),
+        })
+
+        // What has begun ends, into the store.
+        yield* Effect.addFinalizer(() =>
+          arrays === 0
+            ? Effect.void
+            : slurm("scancel", ["--state=PENDING", `--name=${name}`]).pipe(
+                Effect.ignore,
+                Effect.provideContext(services),
+              ),
+        )
+
+        const submit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
+          const array = path.join(directory, String(arrays++))
+          const fileOf = (i: number) => path.join(array, `${i}.json`)
+          for (const [i, job] of jobs.entries()) {
+            yield* commitFile(fileOf(i), new TextEncoder().encode(yield* encodeJob(job)))
+          }
+          const program = [process.execPath, MAIN, "worker", "--workers", "1", "--engine", engine]
+          const asGiven = Option.match(threads, {
+            onNone: () => '"$SLURM_CPUS_PER_TASK"',
+            onSome: String,
+          })
+          const own = `${quoted(`${array}/`)}"$SLURM_ARRAY_TASK_ID"`
+          const script = [
+            `${LOG}=${own}.log exec`,
+            ...[...program, "--store", path.resolve(root)].map(quoted),
+            `--threads ${asGiven}`,
+            `--task ${own}.json`,
+          ].join(" ")
+          const id = yield* slurm("sbatch", [
+            "--parsable",
+            `--job-name=${name}`,
+            `--array=0-${jobs.length - 1}`,
+            `--output=${path.join(array, "%a.log")}`,
+            "--cpus-per-task=1",
+            ...options,
+            "--wrap",
+            script,
+          ])
+          const [number] = id.split(";")
+          for (const [i, { key }] of jobs.entries()) {
+            const log = path.join(array, `${i}.log`)
+            tasks.set(key, { key, file: fileOf(i), log, id: `${number}_${i}`, missed: 0 })
+          }
+          yield* progress.say(
+            `Slurm job ${number}: ${jobs.length} ${jobs.length === 1 ? "stage" : "stages"}, logs in ${array}`,
+          )
+        })
+
+        const submitGathered = Effect.suspend(() => {
+          const jobs = gathered.splice(0, MOST_TASKS).filter(({ key }) => isWaitedFor(key))
+          if (jobs.length === 0) return Effect.void
+          return Effect.catch(submit(jobs), (error) =>
+            Effect.forEach(
+              jobs,
+              ({ key, label }) =>
+                hear({
+                  _tag: "Failed",
+                  key,
+                  tag: "SlurmRefused",
+                  message: `${label}: sbatch did not take it: ${error instanceof Error ? error.message : error}`,
+                }),
+              { discard: true },
+            ),
+          )
+        })
+
+        /** States of this run's tasks that Slurm still has, by their names. */
+        const queued = Effect.map(slurm("squeue", ["-h", "-r", "-n", name, "-o", "%F_%K %T"]), (text) => {
+          const lines = text.split("\n").filter((line) => line !== "")
+          return new Map(lines.map((line) => line.split(" ") as [string, string]))
+        })
+
+        const look = Effect.gen(function* () {
+          if (tasks.size === 0) return
+          // Whatever left the queue before this look has answered before it.
+          const states = yield* Effect.option(queued)
+          for (const task of [...tasks.values()]) {
+            const text = yield* Effect.option(fs.readFileString(answerFile(task.file)))
+            const answer = Option.flatMap(text, decodeAnswer)
+            if (Option.isSome(answer)) {
+              tasks.delete(task.key)
+              for (const file of [task.file, answerFile(task.file)]) yield* Effect.ignore(fs.remove(file))
+              yield* hear(answer.value)
+              continue
+            }
+            // Slurm itself may not answer for a while.
+            if (Option.isNone(states)) continue
+            const state = states.value.get(task.id)
+            if (state === "RUNNING") yield* hear({ _tag: "Began", key: task.key, by: task.id })
+            task.missed = state === undefined ? task.missed + 1 : 0
+            if (task.missed < PATIENCE) continue
+            tasks.delete(task.key)
+            yield* hear({
+              _tag: "Failed",
+              key: task.key,
+              tag: "SlurmTaskLost",
+              message: `Slurm task ${task.id} ended without an answer: it was cancelled, or killed for memory or time (log: ${task.log}); run the same command again to go on`,
+            })
+          }
+        })
+
+        yield* submitGathered.pipe(
+          Effect.repeat(Schedule.spaced(GATHER)),
+          Effect.provideContext(services),
+          Effect.forkScoped,
+        )
+        yield* look.pipe(
+          Effect.repeat(Schedule.spaced(LOOK)),
+          Effect.provideContext(services),
+          Effect.forkScoped,
+        )
+        return executor
+      }),
+    ).pipe(Layer.provide(Leases.layer(command))),
+}

@@ -1,0 +1,24 @@
+/** What a process that asks and one that computes say to each other. Data are named by digest: they are in the store of both. */
+import { Schema } from "effect"
+
+export const Job = Schema.Struct({
+  /** The process that asks; its sign is in the store. */
+  run: Schema.String,
+  stage: Schema.String,
+  key: Schema.String,
+  label: Schema.String,
+  /** The stage's encoded input. */
+  input: Schema.Unknown,
+  /** The span that it belongs to. */
+  span: Schema.NullOr(Schema.Struct({ traceId: Schema.String, spanId: Schema.String })),
+})
+export type Job = typeof Job.Type
+
+const key = Schema.String
+export const Answer = Schema.Union([
+  Schema.TaggedStruct("Began", { key, by: Schema.String }),
+  /** Its output is in the store. */
+  Schema.TaggedStruct("Done", { key }),
+  Schema.TaggedStruct("Failed", { key, tag: Schema.String, message: Schema.String }),
+])
+export type Answer = typeof Answer.Type

@@ -1,0 +1,65 @@
+/** Runs whose stages are tasks of a real Slurm. */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { cli, start } from "../../commands/process.ts"
+import { computedIn, eventsOf, recordsOf } from "../../crash/stores.ts"
+import { labels, settings, tiny } from "../../pipelines/tiny.ts"
+import { filesBelow, temporaryDirectory } from "../store/temporary.ts"
+import { hasSlurm, startSlurm } from "./slurm.ts"
+
+const TIMEOUT = 180_000
+
+const config = { ...tiny, train: { ...tiny.train, maxSteps: 2000 } }
+
+const run = (store: string, ...more: ReadonlyArray<string>) => [
+  ...["run", "single", "--scale", "smoke", "--threads", "1", "--json", "--store", store, ...more],
+  ...settings(config).flatMap((setting) => ["--set", setting]),
+]
+
+const suite = hasSlurm ? describe : describe.skip
+
+// Left out where there is none, or where this is not root: apt-get install slurm-wlm.
+suite("Slurm", () => {
+  layer(NodeServices.layer, { excludeTestServices: true, timeout: TIMEOUT })((it) => {
+    it.effect(
+      "computes what one machine does; a cancelled task costs what depends on it, and the same command goes on",
+      () =>
+        Effect.gen(function* () {
+          const { env, slurm } = yield* startSlurm
+          const directory = yield* temporaryDirectory
+          const [here, store] = [join(directory, "here"), join(directory, "store")]
+          const reference = yield* cli(run(here))
+          const asking = yield* start(run(store, "--executor", "slurm"), { env })
+          const entries = join(store, "cursors", "train")
+          while (!existsSync(entries) || filesBelow(entries).length < 20) yield* Effect.sleep(5)
+          slurm("scancel", "--state=RUNNING", "--user=root")
+          const cancelled = yield* asking.finished
+          assert.strictEqual(cancelled.code, 1)
+          assert.match(
+            cancelled.stderr,
+            /error: Slurm task \d+_0 ended without an answer: [^\n]+\(log: [^\n]+\.log\); run the same command again to go on\n$/,
+          )
+          assert.deepStrictEqual(computedIn(store), ["generate-data"])
+          const { code, stdout, stderr } = yield* cli(run(store, "--executor", "slurm"), { env })
+          assert.strictEqual(code, 0, stderr)
+          assert.strictEqual(stdout, reference.stdout)
+          assert.deepStrictEqual(recordsOf(store), recordsOf(here))
+          assert.deepStrictEqual(computedIn(store), [...labels].sort())
+          const logs = eventsOf(store).flatMap((event) => (event._tag === "Started" && event.log) || [])
+          assert.isTrue(logs.length > 0 && logs.every((log) => existsSync(log)))
+          const refused = yield* cli(
+            run(join(directory, "other"), "--executor", "slurm", "--sbatch=--partition=none"),
+            {
+              env,
+            },
+          )
+          assert.strictEqual(refused.code, 1)
+          assert.match(refused.stderr, /error: [^\n]*sbatch did not take it: [^\n]*partition[^\n]*\n$/)
+        }),
+      TIMEOUT,
+    )
+  })
+})
