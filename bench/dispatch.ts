@@ -56,7 +56,7 @@ export const dispatch = Command.make(
     })
     const { milliseconds } = yield* Effect.provide(
       asking,
-      servicesOn(store, "bench", ClusterExecutor.layer({ address, command: "bench" })),
+      servicesOn(store, "bench", ClusterExecutor.layer({ address, command: "bench", engine: "onnx" })),
     )
     const perSecond = stages / (milliseconds / 1000)
     const peakMegabytes = Math.round(process.resourceUsage().maxRSS / 1024)

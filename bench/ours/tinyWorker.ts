@@ -12,7 +12,7 @@ const [store, database, atATime] = process.argv.slice(2)
 await Effect.runPromise(
   Effect.gen(function* () {
     const address = yield* parseAddress(database)
-    return yield* serve([recomputable(tiny)], Number(atATime)).pipe(
+    return yield* serve([recomputable(tiny)], { atATime: Number(atATime), gpu: false }).pipe(
       Effect.provide(
         queuesLayer(address).pipe(
           Layer.provideMerge(servicesOn(store, "worker", Executor.inProcess(Number(atATime)))),

@@ -214,14 +214,19 @@ const inEnsembles = <E, R>(most: number, engine: Layer.Layer<TensorEngine, E, R>
   )
 
 /** Stages computed by the workers of a cluster. */
-const inCluster = Effect.fn("inCluster")(function* (
-  cluster: Option.Option<string> = Option.none(),
-  command: string,
-) {
+const inCluster = Effect.fn("inCluster")(function* ({
+  command,
+  engine,
+  cluster = Option.none(),
+}: {
+  readonly command: string
+  readonly engine: EngineName
+  readonly cluster?: Option.Option<string>
+}) {
   const address = yield* clusterAddress(cluster)
   const { ClusterExecutor } = yield* Effect.promise(() => import("../services/remote/ClusterExecutor.ts"))
   const files = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-  return Layer.provide(ClusterExecutor.layer({ address, command }), Layer.succeedContext(files))
+  return Layer.provide(ClusterExecutor.layer({ address, command, engine }), Layer.succeedContext(files))
 })
 
 /** Stages computed by tasks of Slurm. */
@@ -278,7 +283,7 @@ export const runnerLayer = (options: {
     Effect.gen(function* () {
       switch (options.executor) {
         case "cluster":
-          return yield* inCluster(options.cluster, command)
+          return yield* inCluster({ ...options, command })
         case "slurm":
           return yield* onSlurm({ ...options, command })
         default:

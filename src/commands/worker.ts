@@ -2,7 +2,7 @@
 import { Effect, FileSystem, Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { stages } from "../pipelines/registry.ts"
-import type { EngineName } from "../services/engine/engines.ts"
+import { type EngineName, isOnGpu } from "../services/engine/engines.ts"
 import { Leases } from "../services/Leases.ts"
 import { Progress } from "../services/Progress.ts"
 import { answerOf, compute } from "../services/remote/answer.ts"
@@ -69,7 +69,7 @@ const serving = Effect.fn("serving")(function* (options: Options) {
     yield* progress.say(
       `at work for ${addressText(address)} on ${options.store}, up to ${atATime} ${atATime === 1 ? "stage" : "stages"} at a time; Ctrl-C ends it, and what it has begun goes on elsewhere`,
     )
-    yield* serve(stages, atATime)
+    yield* serve(stages, { atATime, gpu: isOnGpu(options.engine) })
   }).pipe(
     Effect.provide(
       Layer.merge(queuesLayer(address), leases).pipe(Layer.provideMerge(runnerOf(options, count, leases))),

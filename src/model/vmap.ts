@@ -47,11 +47,21 @@ const inner = (axis: unknown, rank: number): Array<number> =>
     ? Array.from({ length: rank }, (_, i) => i + 1)
     : asArray(axis).map((a) => ((a + rank) % rank) + 1)
 
-/** Operations on each entry, or along the last axis, need not know of the stack. */
+/** Operations on each entry need not know of the stack. */
 const asIs =
   (kernel: string): Rule =>
   ({ x }, attributes) =>
     run(kernel, { x: x.tensor }, attributes)
+
+/** Operations along the last axis of a matrix: members' rows are one. */
+const ofRows =
+  (kernel: string): Rule =>
+  ({ x }) => {
+    const { shape } = x.tensor
+    const rows = tf.reshape(x.tensor, [-1, shape[shape.length - 1]])
+    const [result] = [run(kernel, { x: rows }, {})].flat()
+    return tf.reshape(result, [...shape.slice(0, -1), result.shape[1] ?? 1])
+  }
 
 const elementwise =
   (kernel: string): Rule =>
@@ -166,8 +176,8 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   [Linear]: ({ x, w, b }, _, members) =>
     tf.add(tf.matMul(matrices(x, members), matrices(w, members), false, true), align(b, 2)),
-  [Normalize]: asIs(Normalize),
-  [InverseDeviation]: asIs(InverseDeviation),
+  [Normalize]: ofRows(Normalize),
+  [InverseDeviation]: ofRows(InverseDeviation),
 }
 
 /** Operations that members may use. */

@@ -1,6 +1,7 @@
 /** Stages computed by the workers of a cluster (`serve.ts`), whichever is free. What this process computes by itself is nothing. */
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import type { EngineName } from "../engine/engines.ts"
 import { Executor } from "../executor/Executor.ts"
 import { Leases } from "../Leases.ts"
 import { Progress } from "../Progress.ts"
@@ -14,7 +15,15 @@ const SUSPICION = "10 seconds"
 
 export const ClusterExecutor = {
   /** @param command what this process was started as, for others to see */
-  layer: ({ address, command }: { readonly address: Address; readonly command: string }) =>
+  layer: ({
+    address,
+    command,
+    engine,
+  }: {
+    readonly address: Address
+    readonly command: string
+    readonly engine: EngineName
+  }) =>
     Layer.effect(
       Executor,
       Effect.gen(function* () {
@@ -22,7 +31,7 @@ export const ClusterExecutor = {
         const progress = yield* Progress
         const sql = yield* SqlClient
         const run = yield* introduce
-        const jobs = yield* openJobs
+        const jobs = { cpu: yield* openJobs(false), gpu: yield* openJobs(true) }
         const answers = yield* openAnswers(run)
         const insistently = untilAnswered(progress.say)
         const idOf = (key: string) => `${run}.${key}`
@@ -46,14 +55,13 @@ export const ClusterExecutor = {
         )
         const { executor, hear } = yield* makeAsking({
           run,
+          engine,
           submit: Effect.fnUntraced(function* (job) {
-            yield* insistently(jobs.offer(job, { id: idOf(job.key) }))
+            yield* insistently((job.gpu ? jobs.gpu : jobs.cpu).offer(job, { id: idOf(job.key) }))
             yield* Effect.forkChild(suspect)
           }),
           callOff: (key) =>
-            Effect.ignore(
-              sql`DELETE FROM ${table} WHERE queue_name = 'jobs' AND id = ${idOf(key)} AND acquired_by IS NULL`,
-            ),
+            Effect.ignore(sql`DELETE FROM ${table} WHERE id = ${idOf(key)} AND acquired_by IS NULL`),
         })
         const take = answers.take((answer: Answer) => {
           someoneCame = true

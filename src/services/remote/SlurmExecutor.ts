@@ -100,6 +100,7 @@ export const SlurmExecutor = {
 
         const { executor, hear, isWaitedFor } = yield* makeAsking({
           run,
+          engine,
           submit: (job) => Effect.sync(() => gathered.push(job)),
           callOff: (key) =>
             Effect.sync(() => {

@@ -1,5 +1,6 @@
 /** The side that asks: an executor whose stages other processes compute, however they are told. */
 import { Deferred, Effect, Latch, Option, Schema } from "effect"
+import { type EngineName, isOnGpu } from "../engine/engines.ts"
 import { Executor, StageFailure } from "../executor/Executor.ts"
 import { Progress } from "../Progress.ts"
 import { spanName } from "../telemetry.ts"
@@ -17,11 +18,13 @@ interface Asked {
 
 /**
  * @param run names this process to those who answer
+ * @param engine that stages are computed with
  * @param submit gives a job to others
  * @param callOff takes it back, if nobody has begun it
  */
 export const makeAsking = Effect.fnUntraced(function* (way: {
   readonly run: string
+  readonly engine: EngineName
   readonly submit: (job: Job) => Effect.Effect<void>
   readonly callOff: (key: string) => Effect.Effect<void>
 }) {
@@ -39,11 +42,12 @@ export const makeAsking = Effect.fnUntraced(function* (way: {
   const executor = Executor.of({
     workers: WORKERS,
     compute: Effect.fn("Executor.compute")(function* (stage, input, { key, label }) {
-      const { name } = stage
+      const { name, usesEngine } = stage
+      const gpu = usesEngine && isOnGpu(way.engine)
       const encoded = yield* Schema.encodeEffect(stage.input)(input)
       const own: Asked = { began: Latch.makeUnsafe(), end: yield* Deferred.make<End>() }
       asked.set(key, own)
-      const job = { run: way.run, stage: name, key, label, input: encoded, span: yield* spanName }
+      const job = { run: way.run, stage: name, key, label, gpu, input: encoded, span: yield* spanName }
       return yield* Effect.gen(function* () {
         yield* way.submit(job)
         yield* own.began.await

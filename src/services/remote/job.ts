@@ -7,6 +7,8 @@ export const Job = Schema.Struct({
   stage: Schema.String,
   key: Schema.String,
   label: Schema.String,
+  /** Whether it computes tensors on a GPU. */
+  gpu: Schema.Boolean,
   /** The stage's encoded input. */
   input: Schema.Unknown,
   /** The span that it belongs to. */

@@ -2,6 +2,7 @@
  * What the processes of a cluster say to each other, by way of durable queues in a database (Effect's `PersistedQueue`):
  *
  *     jobs            stages to compute, taken by whichever worker is free
+ *     jobs-gpu        those that need a GPU
  *     answers-<run>   to the process that asked for them
  *
  * A job names a stage, its key and its input, whose data are digests of artifacts; tensors never pass through. What a stage comes to goes
@@ -22,12 +23,16 @@ const POLL = "100 millis"
 /** How often a job is given to a worker: whoever takes it last says that those before it died of it. */
 export const MOST_ATTEMPTS = 5
 
-export const openJobs = PersistedQueue.make({
-  name: "jobs",
-  schema: Job,
-  maxAttempts: MOST_ATTEMPTS,
-  retrySchedule: Schedule.spaced("1 second"),
-})
+/** Those that need a GPU are taken by workers that have one, and these take no others. */
+export const jobsFor = (gpu: boolean): string => (gpu ? "jobs-gpu" : "jobs")
+
+export const openJobs = (gpu: boolean) =>
+  PersistedQueue.make({
+    name: jobsFor(gpu),
+    schema: Job,
+    maxAttempts: MOST_ATTEMPTS,
+    retrySchedule: Schedule.spaced("1 second"),
+  })
 
 /** The name of the queue of answers to a run. */
 export const answersTo = (run: string): string => `answers-${run}`

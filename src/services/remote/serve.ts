@@ -1,5 +1,5 @@
 /**
- * What a worker of a cluster does: takes stages from the queue, so many at a time, and has them in the store, by the same
+ * What a worker of a cluster does: takes stages from the queue, that of stages for a GPU where it has one, so many at a time, and has them in the store, by the same
  * `StageRunner` that a run on one machine has: what is stored is found, what another process computes is waited for, what was begun goes on
  * from its last checkpoint.
  */
@@ -34,9 +34,12 @@ const objection = Effect.fnUntraced(function* ({ run, label }: Job, attempts: nu
 })
 
 /** Serves until it is interrupted; a job that is not done then is given to another worker. */
-export const serve = Effect.fn("serve")(function* (stages: ReadonlyArray<Recomputable>, atATime: number) {
+export const serve = Effect.fn("serve")(function* (
+  stages: ReadonlyArray<Recomputable>,
+  { atATime, gpu }: { readonly atATime: number; readonly gpu: boolean },
+) {
   const progress = yield* Progress
-  const jobs = yield* openJobs
+  const jobs = yield* openJobs(gpu)
   const insistently = untilAnswered(progress.say)
 
   const answer = Effect.fn("answer")(function* (job: Job, { attempts }: { readonly attempts: number }) {
