@@ -23,18 +23,20 @@ export interface Options {
   readonly limit?: string
   /** The repository whose command line it is: this one, or a copy. */
   readonly of?: string
+  /** A program, with its arguments, that starts the process, such as `ip netns exec NAME`. */
+  readonly by?: ReadonlyArray<string>
 }
 
 /** Starts `node src/main.ts ...args`; the scope kills it. Node's compile cache halves its start-up. */
 export const start = Effect.fn("start")(function* (
   args: ReadonlyArray<string>,
-  { cwd = repository, env = {}, limit, of = repository }: Options = {},
+  { cwd = repository, env = {}, limit, of = repository, by = [] }: Options = {},
 ) {
   const finished = yield* Deferred.make<Finished>()
   const output = { stdout: "", stderr: "" }
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const command = [process.execPath, join(of, "src/main.ts"), ...args]
+      const command = [...by, process.execPath, join(of, "src/main.ts"), ...args]
       const [program, ...rest] =
         limit === undefined ? command : ["sh", "-c", `ulimit ${limit} && exec "$0" "$@"`, ...command]
       const child = spawn(program, rest, {

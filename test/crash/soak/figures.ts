@@ -46,6 +46,8 @@ export const Reliability = Schema.Struct({
   gc: part,
   /** How soon what is stored is found. */
   lookups: part,
+  /** Runs whose stages other machines compute. */
+  cluster: part,
   /** How soon a full run is done that has nothing left to do. */
   warm: part,
 })

@@ -1,6 +1,14 @@
 /** A PostgreSQL server of its own, from the binaries that this machine has. It refuses to run as root, so root runs it as `postgres`. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -34,8 +42,12 @@ const ended = (child: ChildProcess) =>
     child.once("exit", () => resume(Effect.void))
   })
 
-/** A server with an empty database until the scope closes. */
-export const startPostgres = Effect.fn("startPostgres")(function* (bin: string) {
+/**
+ * A server with an empty database until the scope closes.
+ *
+ * @param network whose hosts may connect, beside this one: such as 10.1.0.0/16
+ */
+export const startPostgres = Effect.fn("startPostgres")(function* (bin: string, network?: string) {
   const directory = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "grokscope-test-postgres-"))),
     (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true })),
@@ -64,11 +76,14 @@ export const startPostgres = Effect.fn("startPostgres")(function* (bin: string) 
     "-N",
   )
   yield* Effect.sync(() => execFileSync(init, initArgs, { cwd: directory, stdio: "ignore" }))
+  if (network !== undefined)
+    appendFileSync(join(data, "pg_hba.conf"), `host all all ${network} scram-sha-256\n`)
+  const listen = network === undefined ? "127.0.0.1" : "*"
   const port = yield* freePort
   let server: ChildProcess | undefined
 
   const start = Effect.gen(function* () {
-    const settings = ["listen_addresses=127.0.0.1", `unix_socket_directories=${directory}`, "fsync=off"]
+    const settings = [`listen_addresses=${listen}`, `unix_socket_directories=${directory}`, "fsync=off"]
     const [serve, args] = command(
       "postgres",
       "-D",
