@@ -9,6 +9,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
 import * as Struct from "effect/Struct"
 import packageJson from "../package.json" with { type: "json" }
 import { descriptions } from "./commands/descriptions.ts"
@@ -106,6 +107,8 @@ NodeRuntime.runMain(
     Effect.onError(report),
     Effect.scoped,
     Effect.provide(invalidInvocation),
+    // Standard output is for results.
+    Effect.provideService(References.LogToStderr, true),
     Effect.provide(quickLookups.pipe(Layer.provideMerge(NodeServices.layer))),
   ),
   { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },

@@ -13,6 +13,15 @@ export const otlp = Flag.String("otlp").pipe(
   Flag.optional,
 )
 
+/** As it is, where it is not percent-encoded. */
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 /** `name=value,…`, percent-encoded, as OpenTelemetry's own programs take it. */
 const headers = (text = ""): Record<string, string> =>
   Object.fromEntries(
@@ -21,11 +30,16 @@ const headers = (text = ""): Record<string, string> =>
       .filter((pair) => pair.includes("="))
       .map((pair) => {
         const at = pair.indexOf("=")
-        return [pair.slice(0, at).trim(), decodeURIComponent(pair.slice(at + 1).trim())]
+        return [pair.slice(0, at).trim(), decoded(pair.slice(at + 1).trim())]
       }),
   )
 
-const isUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+/** Whether it is a web address, without credentials, that everybody could read. */
+const isCollector = (text: string): boolean => {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password } = new URL(text)
+  return /^https?:$/.test(protocol) && username === "" && password === ""
+}
 
 /** Runs a command as one trace, which is sent where that is asked for. */
 export const watched =
@@ -33,7 +47,7 @@ export const watched =
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
       if (Option.isNone(url)) return yield* effect
-      if (!isUrl(url.value) || new URL(url.value).password !== "") {
+      if (!isCollector(url.value)) {
         return yield* new BadInput({
           message: `--otlp: expected a URL such as http://127.0.0.1:4318 without credentials, which belong into OTEL_EXPORTER_OTLP_HEADERS`,
         })

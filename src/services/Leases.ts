@@ -74,8 +74,8 @@ export class Leases extends Context.Service<
     ) => Effect.Effect<Option.Option<Lease>, StoreFailure, Scope.Scope>
     /** Makes this process known, if it was not yet, and returns the name of its sign. */
     readonly introduce: Effect.Effect<string, StoreFailure>
-    /** Whether a process has a sign in this store: then it is the same store, as far as both can see. Changes nothing. */
-    readonly knows: (sign: string) => Effect.Effect<boolean, StoreFailure>
+    /** What the sign of a process says here: nothing, for it has none in this store; or whether the process lives. Changes nothing. */
+    readonly sees: (sign: string) => Effect.Effect<"nothing" | "dead" | "living", StoreFailure>
     /** The lease `name` of another living process, if there is one. Changes nothing. */
     readonly holder: (name: string) => Effect.Effect<Option.Option<Lease>, StoreFailure>
     /** The living processes on the store. Changes nothing. */
@@ -245,10 +245,11 @@ export class Leases extends Context.Service<
         return Leases.of({
           take,
           introduce: Effect.as(introduced, self),
-          knows: (sign) => {
+          sees: Effect.fnUntraced(function* (sign) {
             const file = path.join(processes, `${sign}.json`)
-            return fs.exists(file).pipe(attempt("look for", file))
-          },
+            if (!(yield* fs.exists(file).pipe(attempt("look for", file)))) return "nothing"
+            return Option.isSome(yield* living(sign)) ? "living" : "dead"
+          }),
           processes: Effect.map(allLiving, (found) => [...found.values()]),
           living: allLiving,
           holder: (name) => Effect.map(leasesOf(ofName(name), leave), Arr.head),

@@ -32,6 +32,10 @@ type Run<In, Out> = (members: ReadonlyArray<In>) => Effect.Effect<ReadonlyArray<
 
 /** A call that waits. */
 interface Call<In, Out> {
+  /** Counts calls of all groups. */
+  readonly number: number
+  /** When it called, in milliseconds. */
+  readonly at: number
   readonly inputs: In
   /** Only calls of equal lengths go together. */
   readonly length: number
@@ -62,6 +66,13 @@ interface Group<In, Out> {
 const isComplete = <In, Out>({ waiting, holders, limit }: Group<In, Out>): boolean =>
   waiting.length >= Math.min(holders, limit)
 
+/** Milliseconds that the callers of a group wait for others from now on. */
+const left = <In, Out>(group: Group<In, Out>, now: number): number => {
+  if (isComplete(group)) return 0
+  const patience = Math.min(Math.max(PATIENCE.least, group.took / 2), PATIENCE.most)
+  return group.waiting[0].at + patience - now
+}
+
 const forget = <In, Out>({ compiled }: Group<In, Out>, size: number): Effect.Effect<void> => {
   const close = compiled.get(size)?.close ?? Effect.void
   compiled.delete(size)
@@ -83,7 +94,8 @@ const compiledFor = Effect.fnUntraced(function* <In, Out>(group: Group<In, Out>,
   const run = yield* Scope.provide(compile(size), scope).pipe(
     Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)),
   )
-  compiled.set(size, { run, close: Scope.close(scope, Exit.void) })
+  // A session that does not close in order is no reason to compute nothing any more.
+  compiled.set(size, { run, close: Effect.asVoid(Effect.exit(Scope.close(scope, Exit.void))) })
   return run
 })
 
@@ -187,32 +199,33 @@ export const Ensembles = {
         /** Whoever uses what is compiled, or closes it. */
         const device = yield* Semaphore.make(1)
 
-        const busy = () => [...groups.values()].filter(({ waiting }) => waiting.length > 0)
-        const fullest = () =>
-          busy().reduce<Group<unknown, unknown> | undefined>(
-            (best, group) =>
-              best === undefined ||
-              Number(isComplete(group)) > Number(isComplete(best)) ||
-              (isComplete(group) === isComplete(best) && group.waiting.length > best.waiting.length)
-                ? group
-                : best,
+        let calls = 0
+
+        /** The group whose turn it is: of those that wait no longer, or else of all, that of the oldest call. */
+        const next = (now: number) => {
+          const waiting = [...groups.values()].filter((group) => group.waiting.length > 0)
+          const ready = waiting.filter((group) => left(group, now) <= 0)
+          return (ready.length > 0 ? ready : waiting).reduce<Group<unknown, unknown> | undefined>(
+            (first, group) =>
+              first === undefined || group.waiting[0].number < first.waiting[0].number ? group : first,
             undefined,
           )
+        }
 
         yield* Effect.gen(function* () {
           yield* asked.await
-          const group = fullest()
+          const now = yield* Clock.currentTimeMillis
+          const group = next(now)
           if (group === undefined) return yield* asked.close
-          if (!isComplete(group)) {
+          const wait = left(group, now)
+          if (wait > 0) {
             yield* complete.close
-            const patience = Math.min(Math.max(PATIENCE.least, group.took / 2), PATIENCE.most)
-            yield* Effect.timeoutOption(complete.await, patience)
+            return yield* Effect.timeoutOption(complete.await, wait)
           }
-          const chosen = fullest() ?? group
-          const present = [...chosen.waiting]
-          while (present.some((call) => chosen.waiting.includes(call))) {
+          const present = [...group.waiting]
+          while (present.some((call) => group.waiting.includes(call))) {
             // Native code that has begun ends before what it uses is closed.
-            yield* Effect.uninterruptible(device.withPermit(computeNext(chosen)))
+            yield* Effect.uninterruptible(device.withPermit(computeNext(group)))
           }
         }).pipe(Effect.forever, Effect.provideService(Progress, progress), Effect.forkScoped)
 
@@ -222,7 +235,8 @@ export const Ensembles = {
           length: number,
         ) {
           const answer = yield* Deferred.make<Out, EngineError>()
-          const own: Call<In, Out> = { inputs, length, answer }
+          const at = yield* Clock.currentTimeMillis
+          const own: Call<In, Out> = { number: calls++, at, inputs, length, answer }
           group.waiting.push(own)
           yield* asked.open
           if (isComplete(group)) yield* complete.open

@@ -1,5 +1,5 @@
 /** Stages computed by the workers of a cluster (`serve.ts`), whichever is free. What this process computes by itself is nothing. */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schedule } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { EngineName } from "../engine/engines.ts"
 import { Executor } from "../executor/Executor.ts"
@@ -8,10 +8,12 @@ import { Progress } from "../Progress.ts"
 import { makeAsking } from "./asking.ts"
 import { type Address, addressText } from "./database.ts"
 import type { Answer } from "./job.ts"
-import { answersTo, openAnswers, openJobs, queuesLayer, TABLE, untilAnswered } from "./queues.ts"
+import { answersTo, makeInsistently, openAnswers, openJobs, queuesLayer, TABLE } from "./queues.ts"
 
 /** Nobody has taken any job after so long: there may be no workers. */
 const SUSPICION = "10 seconds"
+/** Between two looks at what has become of jobs in the queue. */
+const LOOK = "5 seconds"
 
 export const ClusterExecutor = {
   /** @param command what this process was started as, for others to see */
@@ -30,44 +32,64 @@ export const ClusterExecutor = {
         const { introduce } = yield* Leases
         const progress = yield* Progress
         const sql = yield* SqlClient
+        const scope = yield* Effect.scope
         const run = yield* introduce
         const jobs = { cpu: yield* openJobs(false), gpu: yield* openJobs(true) }
         const answers = yield* openAnswers(run)
-        const insistently = untilAnswered(progress.say)
-        const idOf = (key: string) => `${run}.${key}`
+        const insistently = makeInsistently(progress.say)
         const table = sql(TABLE)
+        const own = sql`id LIKE ${`${run}.%`} AND queue_name LIKE 'jobs%'`
+        // What workers have begun they end; the rest goes.
         yield* Effect.addFinalizer(() =>
           Effect.ignore(
             sql`DELETE FROM ${table}
-              WHERE queue_name = ${answersTo(run)} OR (id LIKE ${`${run}.%`} AND acquired_by IS NULL)`,
+              WHERE queue_name = ${answersTo(run)} OR (${own} AND acquired_by IS NULL)`,
           ),
         )
 
-        let someoneCame = false
-        const suspect = yield* Effect.cached(
-          Effect.gen(function* () {
-            yield* Effect.sleep(SUSPICION)
-            if (someoneCame) return
-            yield* progress.say(
-              `no worker has come yet; on any machine that has this store: pnpm pipeline worker --cluster ${addressText(address)} --store DIR`,
-            )
-          }),
-        )
+        /** Jobs that are not done, and whether each is for a GPU; the kinds that were asked for, and those that have answered. */
+        const open = new Map<string, boolean>()
+        const wanted = new Set<boolean>()
+        const came = new Set<boolean>()
+        const suspect = Effect.fnUntraced(function* (gpu: boolean) {
+          yield* Effect.sleep(SUSPICION)
+          if (came.has(gpu)) return
+          const what = `pnpm pipeline worker --cluster ${addressText(address)}${gpu ? ` --engine ${engine}` : ""} --store DIR`
+          yield* progress.say(
+            `no worker ${gpu ? "with a GPU " : ""}has come yet; on any machine that has this store: ${what}`,
+          )
+        })
         const { executor, hear } = yield* makeAsking({
           run,
           engine,
           submit: Effect.fnUntraced(function* (job) {
-            yield* insistently((job.gpu ? jobs.gpu : jobs.cpu).offer(job, { id: idOf(job.key) }))
-            yield* Effect.forkChild(suspect)
+            const { id, gpu } = job
+            open.set(id, gpu)
+            yield* insistently((gpu ? jobs.gpu : jobs.cpu).offer(job, { id }))
+            if (wanted.has(gpu)) return
+            wanted.add(gpu)
+            yield* Effect.forkIn(suspect(gpu), scope)
           }),
-          callOff: (key) =>
-            Effect.ignore(sql`DELETE FROM ${table} WHERE id = ${idOf(key)} AND acquired_by IS NULL`),
         })
         const take = answers.take((answer: Answer) => {
-          someoneCame = true
+          const gpu = open.get(answer.id)
+          if (gpu !== undefined) came.add(gpu)
+          if (answer._tag !== "Began") open.delete(answer.id)
           return hear(answer)
         })
-        yield* insistently(Effect.forever(take)).pipe(Effect.forkScoped)
+        yield* Effect.forever(insistently(take)).pipe(Effect.forkScoped)
+
+        /** Jobs that the queue gives to nobody any more. */
+        const lost = Effect.gen(function* () {
+          const rows = yield* sql<{ id: string; last_failure: string | null }>`
+            SELECT id, last_failure FROM ${table} WHERE ${own} AND state = 'failed'`
+          for (const { id, last_failure } of rows) {
+            if (!open.delete(id)) continue
+            const message = `no worker could take it: ${last_failure?.split("\n", 1)[0] ?? "unknown"}`
+            yield* hear({ _tag: "Failed", id, tag: "NotTaken", message })
+          }
+        })
+        yield* insistently(lost).pipe(Effect.repeat(Schedule.spaced(LOOK)), Effect.forkScoped)
         return executor
       }),
     ).pipe(Layer.provide([queuesLayer(address), Leases.layer(command)])),

@@ -29,8 +29,17 @@ const GATHER = "500 millis"
 /** Slurm allows a thousand and one, unless it is configured otherwise. */
 const MOST_TASKS = 1000
 const LOOK = "1 second"
-/** Looks in a row at which a task is neither in Slurm's queue nor answered, before it is lost: file systems of clusters are slow to show files. */
-const PATIENCE = 15
+/** After Slurm took no jobs. */
+const AGAIN = "10 seconds"
+/** Looks at which a task that has ended has not answered, before it is lost: file systems of clusters are slow to show files. */
+const PATIENCE = 90
+/** States in which a task goes on, or will. */
+const ALIVE =
+  /^(PENDING|RUNNING|CONFIGURING|COMPLETING|SUSPENDED|STOPPED|REQUEUE|RESIZING|SIGNALING|STAGE_OUT)/
+/** States of a task that Slurm has ended: no answer will come. */
+const ENDED = /^(CANCELLED|TIMEOUT|OUT_OF_ME|NODE_FAIL|BOOT_FAIL|DEADLINE|PREEMPTED)/
+/** How Slurm says that it does not take a job now. */
+const LATER = /unable to contact|timed out|temporarily|try again|socket|submit limit|MaxSubmit|MaxJob/i
 
 export const answerFile = (task: string): string => task.replace(/\.json$/, ".answer.json")
 const encodeJob = Schema.encodeEffect(Schema.fromJsonString(Job))
@@ -38,7 +47,8 @@ const decodeAnswer = Schema.decodeUnknownOption(Schema.fromJsonString(Answer))
 
 /** A task that Slurm was given. */
 interface Task {
-  readonly key: string
+  /** Of the job. */
+  readonly job: string
   readonly file: string
   readonly log: string
   /** As `squeue` names it. */
@@ -94,7 +104,7 @@ export const SlurmExecutor = {
         const name = `grokscope-${run.slice(0, 8)}`
         const directory = path.join(path.resolve(root), "slurm", run)
         /** Asked for, and not yet submitted. */
-        let gathered: Array<Job> = []
+        const gathered: Array<Job> = []
         const tasks = new Map<string, Task>()
         let arrays = 0
 
@@ -102,11 +112,6 @@ export const SlurmExecutor = {
           run,
           engine,
           submit: (job) => Effect.sync(() => gathered.push(job)),
-          callOff: (key) =>
-            Effect.sync(() => {
-              gathered = gathered.filter((job) => job.key !== key)
-              tasks.delete(key)
-            }),
         })
 
         // What has begun ends, into the store.
@@ -138,19 +143,20 @@ export const SlurmExecutor = {
             `--task ${own}.json`,
           ].join(" ")
           const id = yield* slurm("sbatch", [
+            "--cpus-per-task=1",
+            ...options,
+            // After what a user says, for this process finds its tasks by it.
             "--parsable",
             `--job-name=${name}`,
             `--array=0-${jobs.length - 1}`,
             `--output=${path.join(array, "%a.log")}`,
-            "--cpus-per-task=1",
-            ...options,
             "--wrap",
             script,
           ])
           const [number] = id.split(";")
-          for (const [i, { key }] of jobs.entries()) {
+          for (const [i, { id: job }] of jobs.entries()) {
             const log = path.join(array, `${i}.log`)
-            tasks.set(key, { key, file: fileOf(i), log, id: `${number}_${i}`, missed: 0 })
+            tasks.set(job, { job, file: fileOf(i), log, id: `${number}_${i}`, missed: 0 })
           }
           yield* progress.say(
             `Slurm job ${number}: ${jobs.length} ${jobs.length === 1 ? "stage" : "stages"}, logs in ${array}`,
@@ -158,54 +164,61 @@ export const SlurmExecutor = {
         })
 
         const submitGathered = Effect.suspend(() => {
-          const jobs = gathered.splice(0, MOST_TASKS).filter(({ key }) => isWaitedFor(key))
+          const jobs = gathered.splice(0, MOST_TASKS).filter(({ id }) => isWaitedFor(id))
           if (jobs.length === 0) return Effect.void
-          return Effect.catch(submit(jobs), (error) =>
-            Effect.forEach(
-              jobs,
-              ({ key, label }) =>
-                hear({
-                  _tag: "Failed",
-                  key,
-                  tag: "SlurmRefused",
-                  message: `${label}: sbatch did not take it: ${error instanceof Error ? error.message : error}`,
-                }),
-              { discard: true },
-            ),
-          )
+          return Effect.catch(submit(jobs), (error) => {
+            const because = error instanceof Error ? error.message : error
+            if (LATER.test(because)) {
+              gathered.push(...jobs)
+              return progress
+                .say(`Slurm takes no jobs now, trying again: ${because}`)
+                .pipe(Effect.delay(AGAIN))
+            }
+            const refused = ({ id, label }: Job) =>
+              hear({
+                _tag: "Failed",
+                id,
+                tag: "SlurmRefused",
+                message: `${label}: sbatch did not take it: ${because}`,
+              })
+            return Effect.forEach(jobs, refused, { discard: true })
+          })
         })
 
-        /** States of this run's tasks that Slurm still has, by their names. */
-        const queued = Effect.map(slurm("squeue", ["-h", "-r", "-n", name, "-o", "%F_%K %T"]), (text) => {
-          const lines = text.split("\n").filter((line) => line !== "")
-          return new Map(lines.map((line) => line.split(" ") as [string, string]))
-        })
+        /** States of this run's tasks that Slurm remembers, by their names. */
+        const remembered = Effect.map(
+          slurm("squeue", ["-h", "-r", "-t", "all", "-n", name, "-o", "%F_%K %T"]),
+          (text) => {
+            const lines = text.split("\n").filter((line) => line !== "")
+            return new Map(lines.map((line) => line.split(" ") as [string, string]))
+          },
+        )
 
         const look = Effect.gen(function* () {
           if (tasks.size === 0) return
-          // Whatever left the queue before this look has answered before it.
-          const states = yield* Effect.option(queued)
+          // Whatever has ended before this look has answered before it.
+          const states = yield* Effect.option(remembered)
           for (const task of [...tasks.values()]) {
             const text = yield* Effect.option(fs.readFileString(answerFile(task.file)))
             const answer = Option.flatMap(text, decodeAnswer)
             if (Option.isSome(answer)) {
-              tasks.delete(task.key)
+              tasks.delete(task.job)
               for (const file of [task.file, answerFile(task.file)]) yield* Effect.ignore(fs.remove(file))
               yield* hear(answer.value)
               continue
             }
             // Slurm itself may not answer for a while.
             if (Option.isNone(states)) continue
-            const state = states.value.get(task.id)
-            if (state === "RUNNING") yield* hear({ _tag: "Began", key: task.key, by: task.id })
-            task.missed = state === undefined ? task.missed + 1 : 0
-            if (task.missed < PATIENCE) continue
-            tasks.delete(task.key)
+            const state = states.value.get(task.id) ?? "forgotten"
+            if (state === "RUNNING") yield* hear({ _tag: "Began", id: task.job, by: task.id })
+            task.missed = ALIVE.test(state) ? 0 : task.missed + 1
+            if (task.missed < (ENDED.test(state) ? 2 : PATIENCE)) continue
+            tasks.delete(task.job)
             yield* hear({
               _tag: "Failed",
-              key: task.key,
+              id: task.job,
               tag: "SlurmTaskLost",
-              message: `Slurm task ${task.id} ended without an answer: it was cancelled, or killed for memory or time (log: ${task.log}); run the same command again to go on`,
+              message: `Slurm task ${task.id} ended without an answer, ${state.toLowerCase()} (log: ${task.log}); run the same command again to go on`,
             })
           }
         })

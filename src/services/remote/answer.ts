@@ -1,6 +1,7 @@
 /** How a process with a store and a `StageRunner` answers a job. */
 import { hostname } from "node:os"
 import { Cause, Effect, Exit, Predicate, Schema } from "effect"
+import { StageFailure } from "../executor/Executor.ts"
 import type { Recomputable } from "../recomputable.ts"
 import { stageCode } from "../stageCode.ts"
 import { digestOf } from "../store/canonical.ts"
@@ -27,11 +28,17 @@ const stageOf = Effect.fnUntraced(function* (
     : yield* new OtherCode({ label })
 })
 
-export const answerOf = ({ key }: Job, exit: Exit.Exit<void, Error>): Answer => {
-  if (Exit.isSuccess(exit)) return { _tag: "Done", key }
+export const answerOf = ({ id }: Job, exit: Exit.Exit<void, Error>): Answer => {
+  if (Exit.isSuccess(exit)) return { _tag: "Done", id }
   const error = Cause.squash(exit.cause)
-  const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : "Error"
-  return { _tag: "Failed", key, tag, message: error instanceof Error ? error.message : String(error) }
+  const tag =
+    error instanceof StageFailure ? error.tag : Predicate.hasProperty(error, "_tag") ? error._tag : "Error"
+  return {
+    _tag: "Failed",
+    id,
+    tag: String(tag),
+    message: error instanceof Error ? error.message : String(error),
+  }
 }
 
 /** Has a job's stage in the store: found, waited for, or computed from its last checkpoint on. */

@@ -20,20 +20,19 @@ interface Asked {
  * @param run names this process to those who answer
  * @param engine that stages are computed with
  * @param submit gives a job to others
- * @param callOff takes it back, if nobody has begun it
  */
 export const makeAsking = Effect.fnUntraced(function* (way: {
   readonly run: string
   readonly engine: EngineName
-  readonly submit: (job: Job) => Effect.Effect<void>
-  readonly callOff: (key: string) => Effect.Effect<void>
+  readonly submit: (job: Job) => Effect.Effect<void, Schema.SchemaError>
 }) {
   const progress = yield* Progress
   const asked = new Map<string, Asked>()
+  let count = 0
 
   /** Takes an answer. One to a job that is not waited for is nobody's. */
   const hear = Effect.fnUntraced(function* (answer: Answer) {
-    const waiting = asked.get(answer.key)
+    const waiting = asked.get(answer.id)
     if (waiting === undefined) return
     yield* waiting.began.open
     if (answer._tag !== "Began") yield* Deferred.succeed(waiting.end, answer)
@@ -46,8 +45,9 @@ export const makeAsking = Effect.fnUntraced(function* (way: {
       const gpu = usesEngine && isOnGpu(way.engine)
       const encoded = yield* Schema.encodeEffect(stage.input)(input)
       const own: Asked = { began: Latch.makeUnsafe(), end: yield* Deferred.make<End>() }
-      asked.set(key, own)
-      const job = { run: way.run, stage: name, key, label, gpu, input: encoded, span: yield* spanName }
+      const id = `${way.run}.${count++}`
+      asked.set(id, own)
+      const job = { run: way.run, id, stage: name, key, label, gpu, input: encoded, span: yield* spanName }
       return yield* Effect.gen(function* () {
         yield* way.submit(job)
         yield* own.began.await
@@ -56,11 +56,8 @@ export const makeAsking = Effect.fnUntraced(function* (way: {
           return yield* new StageFailure({ stage: name, label, tag: end.tag, message: end.message })
         }
         return Option.none()
-      }).pipe(
-        Effect.onInterrupt(() => way.callOff(key)),
-        Effect.ensuring(Effect.sync(() => asked.delete(key))),
-      )
+      }).pipe(Effect.ensuring(Effect.sync(() => asked.delete(id))))
     }),
   })
-  return { executor, hear, isWaitedFor: (key: string) => asked.has(key) }
+  return { executor, hear, isWaitedFor: (id: string) => asked.has(id) }
 })

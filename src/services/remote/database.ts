@@ -31,9 +31,12 @@ export interface Address {
   readonly tls: boolean
 }
 
-/** Such as `postgres://lab@db.example:5432/grokscope`: an address without secrets. */
-export const addressText = ({ host, port, database, username }: Address): string =>
-  `postgres://${username}@${host}:${port}/${database}`
+/** An address without secrets, that {@link parseAddress} reads. */
+export const addressText = ({ host, port, database, username, tls }: Address): string => {
+  const place = host.includes(":") ? `[${host}]` : host
+  const mode = tls ? "?sslmode=verify-full" : ""
+  return `postgres://${encodeURIComponent(username)}@${place}:${port}/${encodeURIComponent(database)}${mode}`
+}
 
 export const parseAddress = (text: string): Effect.Effect<Address, BadAddress> =>
   Effect.gen(function* () {
@@ -101,6 +104,11 @@ const reasonOf = (error: unknown): string => {
   return inner === undefined || inner === null ? error.message : reasonOf(inner)
 }
 
+export const unreachable = (address: Address, error: unknown): ClusterUnreachable =>
+  error instanceof ClusterUnreachable
+    ? error
+    : new ClusterUnreachable({ address: addressText(address), because: reasonOf(error) })
+
 /** Connections to the database; fails with {@link ClusterUnreachable} where it cannot be used. */
 export const databaseLayer = (address: Address) =>
   Layer.effectDiscard(
@@ -122,10 +130,5 @@ export const databaseLayer = (address: Address) =>
         maxConnections: 4,
       }),
     ),
-    Layer.catch((error) =>
-      Layer.effect(
-        SqlClient,
-        Effect.fail(new ClusterUnreachable({ address: addressText(address), because: reasonOf(error) })),
-      ),
-    ),
+    Layer.catch((error) => Layer.effectContext(Effect.fail(unreachable(address, error)))),
   )

@@ -4,6 +4,8 @@ import { Schema } from "effect"
 export const Job = Schema.Struct({
   /** The process that asks; its sign is in the store. */
   run: Schema.String,
+  /** What it asks for; a damaged output may be asked for again. */
+  id: Schema.String,
   stage: Schema.String,
   key: Schema.String,
   label: Schema.String,
@@ -16,11 +18,12 @@ export const Job = Schema.Struct({
 })
 export type Job = typeof Job.Type
 
-const key = Schema.String
+/** Of the job. */
+const id = Schema.String
 export const Answer = Schema.Union([
-  Schema.TaggedStruct("Began", { key, by: Schema.String }),
+  Schema.TaggedStruct("Began", { id, by: Schema.String }),
   /** Its output is in the store. */
-  Schema.TaggedStruct("Done", { key }),
-  Schema.TaggedStruct("Failed", { key, tag: Schema.String, message: Schema.String }),
+  Schema.TaggedStruct("Done", { id }),
+  Schema.TaggedStruct("Failed", { id, tag: Schema.String, message: Schema.String }),
 ])
 export type Answer = typeof Answer.Type

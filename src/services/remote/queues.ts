@@ -9,10 +9,14 @@
  * through the artifact store, which all of them share. A job that a worker has taken and does not stand by for {@link EXPIRATION} is
  * given to another, so stages may be computed twice, and keys name content: that does no harm.
  */
-import { Effect, Layer, Schedule } from "effect"
+import { Cause, Effect, Layer, Predicate, References, Schedule } from "effect"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
-import { type Address, databaseLayer } from "./database.ts"
+import { SqlClient } from "effect/sql/SqlClient"
+import { type Address, databaseLayer, unreachable } from "./database.ts"
 import { Answer, Job } from "./job.ts"
+
+/** Raised with the form of jobs or answers: processes of different forms do not see each other's. */
+const FORM = 1
 
 /** The table of the queues. */
 export const TABLE = "grokscope_queue"
@@ -20,11 +24,11 @@ const EXPIRATION = "12 seconds"
 const REFRESH = "3 seconds"
 const POLL = "100 millis"
 
-/** How often a job is given to a worker: whoever takes it last says that those before it died of it. */
-export const MOST_ATTEMPTS = 5
+/** How often a job is given to a worker: whoever takes it last says that those before it gave it up. */
+export const MOST_ATTEMPTS = 12
 
 /** Those that need a GPU are taken by workers that have one, and these take no others. */
-export const jobsFor = (gpu: boolean): string => (gpu ? "jobs-gpu" : "jobs")
+export const jobsFor = (gpu: boolean): string => `jobs${gpu ? "-gpu" : ""}.${FORM}`
 
 export const openJobs = (gpu: boolean) =>
   PersistedQueue.make({
@@ -35,21 +39,23 @@ export const openJobs = (gpu: boolean) =>
   })
 
 /** The name of the queue of answers to a run. */
-export const answersTo = (run: string): string => `answers-${run}`
+export const answersTo = (run: string): string => `answers-${run}.${FORM}`
 
 export const openAnswers = (run: string) =>
   PersistedQueue.make({ name: answersTo(run), schema: Answer, maxAttempts: 100 })
 
 /** Forgets jobs and answers that nobody wants any more: those of runs that were killed. */
-const tidying = PersistedQueue.layerCleanup({
-  interval: "1 hour",
-  timeToLive: "1 day",
-  failedTimeToLive: "1 day",
+const tidying = Effect.gen(function* () {
+  const sql = yield* SqlClient
+  const old = sql`created_at < NOW() - INTERVAL '1 day' AND acquired_by IS NULL`
+  yield* Effect.ignore(sql`DELETE FROM ${sql(TABLE)} WHERE queue_name LIKE 'answers-%' AND ${old}`)
+  yield* Effect.ignore(sql`DELETE FROM ${sql(TABLE)} WHERE state <> 'pending' AND ${old}`)
 })
 
-/** The database's queues. */
+/** The database's queues; fails with {@link ClusterUnreachable} where they cannot be had. */
 export const queuesLayer = (address: Address) =>
-  Layer.merge(PersistedQueue.layer, tidying).pipe(
+  Layer.effectDiscard(tidying).pipe(
+    Layer.provideMerge(PersistedQueue.layer),
     Layer.provide(
       PersistedQueue.layerStoreSql({
         tableName: TABLE,
@@ -59,22 +65,39 @@ export const queuesLayer = (address: Address) =>
       }),
     ),
     Layer.provideMerge(databaseLayer(address)),
+    // That it cannot make its tables is a defect to Effect.
+    Layer.catchCause((cause) => Layer.effectContext(Effect.fail(unreachable(address, Cause.squash(cause))))),
+    // Of a database that does not answer, it warns twice a second; we say so once.
+    Layer.provide(Layer.succeed(References.MinimumLogLevel, "Error")),
   )
 
-/** Tries again until the database answers. `tell` is told once. */
-export const untilAnswered =
-  (tell: (line: string) => Effect.Effect<void>) =>
-  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, never, R> => {
-    let told = false
-    return effect.pipe(
+const isOfDatabase = (error: unknown): boolean =>
+  Predicate.hasProperty(error, "_tag") && (error._tag === "PersistedQueueError" || error._tag === "SqlError")
+
+/** Tries again until the database answers; `tell` is told once each time that it does not. */
+export const makeInsistently = (tell: (line: string) => Effect.Effect<void>) => {
+  let silent = false
+  return <A, E, R>(
+    effect: Effect.Effect<A, E | PersistedQueue.PersistedQueueError, R>,
+  ): Effect.Effect<A, E, R> =>
+    effect.pipe(
+      Effect.tap(
+        Effect.sync(() => {
+          silent = false
+        }),
+      ),
       // Of a queue that cannot settle a job, Effect makes a defect; the job is given to another.
       Effect.sandbox,
-      Effect.tapError(() => {
-        if (told) return Effect.void
-        told = true
+      Effect.tapError((cause) => {
+        if (silent || !isOfDatabase(Cause.squash(cause))) return Effect.void
+        silent = true
         return tell("the database does not answer; trying again every second")
       }),
-      Effect.retry(Schedule.spaced("1 second")),
-      Effect.orDie,
+      Effect.retry({
+        schedule: Schedule.spaced("1 second"),
+        while: (cause) => isOfDatabase(Cause.squash(cause)),
+      }),
+      // Those of the database were all tried again.
+      Effect.catch((cause) => Effect.failCause(cause as Cause.Cause<E>)),
     )
-  }
+}

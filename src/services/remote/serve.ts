@@ -9,7 +9,7 @@ import { Progress } from "../Progress.ts"
 import type { Recomputable } from "../recomputable.ts"
 import { answerOf, BY, compute } from "./answer.ts"
 import type { Answer, Job } from "./job.ts"
-import { MOST_ATTEMPTS, openAnswers, openJobs, untilAnswered } from "./queues.ts"
+import { MOST_ATTEMPTS, makeInsistently, openAnswers, openJobs } from "./queues.ts"
 
 class OtherStore extends Schema.TaggedError<OtherStore>()("OtherStore", { label: Schema.String }) {
   override get message() {
@@ -17,21 +17,14 @@ class OtherStore extends Schema.TaggedError<OtherStore>()("OtherStore", { label:
   }
 }
 
-class WorkersDied extends Schema.TaggedError<WorkersDied>()("WorkersDied", {
+class GivenUp extends Schema.TaggedError<GivenUp>()("GivenUp", {
   label: Schema.String,
-  deaths: Schema.Int,
+  times: Schema.Int,
 }) {
   override get message() {
-    return `${this.label}: ${this.deaths} workers died while they computed it; look at what they said, memory may be short`
+    return `${this.label}: it was given up ${this.times} times, by workers that died or lost the database while they computed it; look at what they said, memory may be short`
   }
 }
-
-/** Whether this worker had better not compute a job. */
-const objection = Effect.fnUntraced(function* ({ run, label }: Job, attempts: number) {
-  const { knows } = yield* Leases
-  if (!(yield* knows(run))) return yield* new OtherStore({ label })
-  if (attempts >= MOST_ATTEMPTS) return yield* new WorkersDied({ label, deaths: attempts - 1 })
-})
 
 /** Serves until it is interrupted; a job that is not done then is given to another worker. */
 export const serve = Effect.fn("serve")(function* (
@@ -40,22 +33,26 @@ export const serve = Effect.fn("serve")(function* (
 ) {
   const progress = yield* Progress
   const jobs = yield* openJobs(gpu)
-  const insistently = untilAnswered(progress.say)
+  const insistently = makeInsistently(progress.say)
+  const { sees } = yield* Leases
 
   const answer = Effect.fn("answer")(function* (job: Job, { attempts }: { readonly attempts: number }) {
-    const { key } = job
-    const answers = yield* openAnswers(job.run)
+    const { id, run, label } = job
+    const asking = yield* sees(run)
+    if (asking === "dead") return
+    const answers = yield* openAnswers(run)
     const tell = (answer: Answer) =>
-      insistently(answers.offer(answer, { id: `${key}.${attempts}.${answer._tag}` }))
-    const exit = yield* objection(job, attempts).pipe(
-      Effect.andThen(tell({ _tag: "Began", key, by: BY })),
-      Effect.andThen(compute(stages, job)),
-      Effect.exit,
-    )
-    yield* tell(answerOf(job, exit))
+      insistently(answers.offer(answer, { id: `${id}.${attempts}.${answer._tag}` }))
+    const stage = Effect.gen(function* () {
+      if (asking === "nothing") return yield* new OtherStore({ label })
+      if (attempts >= MOST_ATTEMPTS) return yield* new GivenUp({ label, times: attempts - 1 })
+      yield* tell({ _tag: "Began", id, by: BY })
+      yield* compute(stages, job)
+    })
+    yield* tell(answerOf(job, yield* Effect.exit(stage)))
   })
 
-  const one = insistently(Effect.forever(jobs.take(answer)))
+  const one = Effect.forever(insistently(jobs.take(answer)))
   return yield* Effect.all(
     Array.from({ length: atATime }, () => one),
     { concurrency: "unbounded", discard: true },

@@ -1,5 +1,5 @@
 /** Runs whose stages are computed by worker processes, by way of a real PostgreSQL. */
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
@@ -35,6 +35,7 @@ const makeCluster = Effect.fn("makeCluster")(function* (bin: string) {
     store,
     worker: (at = store) =>
       start(["worker", "--store", at, "--workers", "2", "--threads", "1", "--otlp", url], { env }),
+    ask: (args: ReadonlyArray<string>) => start([...args, "--executor", "cluster"], { env }),
     coordinator: start(run(store, "--executor", "cluster", "--otlp", url), { env }),
     runHere: (at: string) => cli(run(at)),
   }
@@ -138,13 +139,46 @@ suite("a cluster", () => {
           yield* until(() => checkpoints(store) > 5)
           yield* killed.kill("SIGKILL")
           const run = yield* coordinator
-          yield* until(() => checkpoints(store) > 50)
+          while ((yield* run.printed).stderr === "") yield* Effect.sleep(5)
+          const before = checkpoints(store)
+          yield* until(() => checkpoints(store) > before + 20)
           yield* postgres.stop
           yield* Effect.sleep("2 seconds")
           yield* postgres.start
-          const { code, stderr } = yield* run.finished
+          const { code, stdout, stderr } = yield* run.finished
           assert.strictEqual(code, 0, stderr)
           assert.deepStrictEqual(computedIn(store), [...labels].sort())
+          JSON.parse(stdout)
+          assert.strictEqual(stderr.match(/ERROR|WARN/), null)
+        }),
+      TIMEOUT,
+    )
+
+    it.effect(
+      "asks again for what failed, where it is wanted twice, and ends",
+      () =>
+        Effect.gen(function* () {
+          const { ask, worker, directory, store } = yield* makeCluster(bin)
+          yield* worker()
+          // Two cells that share a training, which diverges.
+          const sweep = join(directory, "sweep.yaml")
+          writeFileSync(
+            sweep,
+            "description: Shared\nbase: single\nseeds: 1\nmeasure: [gradient-peak]\nset: { train.learningRate: 1e30 }\nvary: { svd.rank: [1, 2] }\n",
+          )
+          const { finished } = yield* ask([
+            "run",
+            sweep,
+            "--scale",
+            "smoke",
+            "--store",
+            store,
+            "--out",
+            join(directory, "out"),
+          ])
+          const { code, stderr } = yield* finished
+          assert.strictEqual(code, 1, stderr)
+          assert.include(stderr, "training diverged")
         }),
       TIMEOUT,
     )

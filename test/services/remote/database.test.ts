@@ -31,9 +31,13 @@ describe("the address of a cluster", () => {
     }),
   )
 
-  it("is shown without a password", () => {
-    assert.strictEqual(addressText(address), "postgres://lab@db.example:5432/grokscope")
-  })
+  it.effect.each([
+    address,
+    { ...address, host: "::1", port: 6000 },
+    { ...address, username: "a@b", database: "x/y", tls: true },
+  ])("is shown as it is read: %o", (one) =>
+    Effect.map(parseAddress(addressText(one)), (again) => assert.deepStrictEqual(again, one)),
+  )
 })
 
 describe("a password file", () => {

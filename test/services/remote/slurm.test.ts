@@ -40,7 +40,7 @@ suite("Slurm", () => {
           assert.strictEqual(cancelled.code, 1)
           assert.match(
             cancelled.stderr,
-            /error: Slurm task \d+_0 ended without an answer: [^\n]+\(log: [^\n]+\.log\); run the same command again to go on\n$/,
+            /error: Slurm task \d+_0 ended without an answer, cancelled \(log: [^\n]+\.log\); run the same command again to go on\n$/,
           )
           assert.deepStrictEqual(computedIn(store), ["generate-data"])
           const { code, stdout, stderr } = yield* cli(run(store, "--executor", "slurm"), { env })
