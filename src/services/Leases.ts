@@ -1,7 +1,7 @@
 /**
  * Who computes what: of several processes that want one thing of a store, one computes it and the others wait.
  *
- *     processes/<process>.json       a process at work on the store, written anew every 10 s: its heartbeat
+ *     processes/<process>.json       a process at work on the store, written anew every 3 s: its heartbeat
  *     leases/<name>.<process>.json   what it holds
  *
  * A lease is taken by writing one's own file and then looking for others: of two who do that at the same time at least one
@@ -31,9 +31,11 @@ import { ArtifactStore, StoreFailure } from "./ArtifactStore.ts"
 import { commitFile, makeDirectories } from "./store/files.ts"
 import { sealed, unsealed } from "./store/sealed.ts"
 
-const HEARTBEAT = 10_000
+const HEARTBEAT = 3_000
 /** A heartbeat that does not change for so long has stopped. */
-const PATIENCE = 60_000
+const PATIENCE = 12_000
+/** So many processes look at each other's heartbeats all the time, so that they know at once who has stopped. */
+const FEW = 64
 /** One whose file is older than this when it is first seen has stopped too, however far clocks are apart. */
 const LONG_AGO = 3_600_000
 
@@ -162,6 +164,12 @@ export class Leases extends Context.Service<
             : Option.none<WorkingProcess>()
         })
 
+        const watch = Effect.gen(function* () {
+          const names = yield* list(processes)
+          if (names.length > FEW) return
+          yield* Effect.forEach(names, (name) => living(path.basename(name, ".json")), { discard: true })
+        })
+
         /** Makes this process known, and forgets dead ones; once, when it first takes a lease. */
         const introduced = yield* Effect.cached(
           Effect.gen(function* () {
@@ -176,6 +184,7 @@ export class Leases extends Context.Service<
             yield* Effect.uninterruptible(beat(0))
             let beats = 0
             yield* Effect.suspend(() => beat(++beats)).pipe(
+              Effect.andThen(watch),
               Effect.ignore,
               Effect.delay(HEARTBEAT),
               Effect.forever,

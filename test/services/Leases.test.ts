@@ -138,20 +138,34 @@ describe("a lease", () => {
     )
   })
 
-  it.effect("of another machine is held while its heartbeat changes, and free a minute after", () =>
+  it.effect("of another machine is held while its heartbeat changes, and free twelve seconds after", () =>
     Effect.gen(function* () {
       const leases = yield* another()
       yield* leases.take("own", "")
       const { write } = yield* pretend("a", { host: "elsewhere", boot: "another boot", pid: 1 })
       for (let beat = 1; beat < 10; beat++) {
         assert.isTrue(Option.isSome(yield* leases.take("a", "")))
-        yield* TestClock.adjust("30 seconds")
+        yield* TestClock.adjust("9 seconds")
         write(beat)
       }
       assert.isTrue(Option.isSome(yield* leases.take("a", "")))
-      yield* TestClock.adjust("59 seconds")
+      yield* TestClock.adjust("11 seconds")
       assert.isTrue(Option.isSome(yield* leases.take("a", "")))
       yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* leases.take("a", ""), Option.none())
+    }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
+  )
+
+  it.effect("of another machine whose heartbeat has been still is free at once, though nobody had asked", () =>
+    Effect.gen(function* () {
+      const leases = yield* another()
+      yield* leases.take("own", "")
+      yield* pretend("a", { host: "elsewhere", boot: "another boot", pid: 1 })
+      for (let seconds = 0; seconds < 18; seconds += 3) {
+        yield* TestClock.adjust("3 seconds")
+        // Heartbeats are files, which take real time.
+        yield* TestClock.withLive(Effect.sleep("100 millis"))
+      }
       assert.deepStrictEqual(yield* leases.take("a", ""), Option.none())
     }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
   )

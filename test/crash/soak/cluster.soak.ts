@@ -3,11 +3,11 @@
  * processes are killed, the database crashes, a cable is pulled and a disk is full. With a share below one, runs are small.
  */
 import { execFileSync } from "node:child_process"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { Clock, Console, Effect } from "effect"
+import { Clock, Console, Duration, Effect } from "effect"
 import { cli, type Options, start } from "../../commands/process.ts"
 import { binaries, startPostgres } from "../../services/remote/postgres.ts"
 import { filesBelow, temporaryDirectory } from "../../services/store/temporary.ts"
@@ -30,12 +30,13 @@ const UNPLUGGED = "60 seconds"
 
 const ip = (...args: ReadonlyArray<string>) => execFileSync("ip", args, { stdio: "pipe" })
 
-/** A host of its own: what runs `by` it reaches this one at `gateway`, while it is plugged in. */
+/** A host of its own, as far as processes and the network go: what runs `by` it reaches this one at `gateway`, while it is plugged in. */
 const host = (number: number) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const [name, here, there] = [`gs${number}`, `gs${number}h`, `gs${number}t`]
       const [gateway, own] = [`10.213.${number}.1`, `10.213.${number}.2`]
+      if (existsSync(`/run/netns/${name}`)) ip("netns", "del", name) // of a soak that was killed
       ip("netns", "add", name)
       ip("link", "add", here, "type", "veth", "peer", "name", there)
       ip("link", "set", there, "netns", name)
@@ -45,7 +46,7 @@ const host = (number: number) =>
       ip("-n", name, "link", "set", there, "up")
       ip("-n", name, "link", "set", "lo", "up")
       return {
-        by: ["ip", "netns", "exec", name],
+        by: ["ip", "netns", "exec", name, "unshare", "--uts", "--pid", "--mount-proc", "--fork", "--kill-child"],
         gateway,
         name,
         plug: (state: "up" | "down") => Effect.sync(() => ip("link", "set", here, state)),
@@ -53,6 +54,15 @@ const host = (number: number) =>
     }),
     ({ name }) => Effect.sync(() => ip("netns", "del", name)),
   )
+
+/** How many files a directory has; none where there is none, or no more. */
+const entries = (directory: string): number => {
+  try {
+    return readdirSync(directory).length
+  } catch {
+    return 0
+  }
+}
 
 const checkpoints = (store: string): number => {
   try {
@@ -92,12 +102,33 @@ const twice = (store: string): number => {
   return labels.length - new Set(labels).size
 }
 
-/** Milliseconds until something of a training is stored. */
-const untilProgress = Effect.fn("untilProgress")(function* (store: string) {
+/** Trainings that have begun and not ended, as they name their cursors, with how many checkpoints each has. */
+const going = (store: string): ReadonlyMap<string, number> => {
+  const directory = join(store, "cursors", "train")
+  const ended = new Set(eventsOf(store).flatMap((event) => (event._tag === "Computed" ? [event.key] : [])))
+  const cursors = eventsOf(store).flatMap((event) =>
+    event._tag === "Began" && event.stage === "train" && !ended.has(event.key) ? [event.cursor] : [],
+  )
+  return new Map(cursors.map((cursor) => [cursor, entries(join(directory, cursor))]))
+}
+
+/** Milliseconds until trainings that were going on have all got further. */
+const untilResumed = Effect.fn("untilResumed")(function* (store: string) {
   const began = yield* Clock.currentTimeMillis
+  const before = going(store)
+  const isStuck = () => {
+    const now = going(store)
+    // What has ended goes on no more.
+    return [...before].some(([cursor, count]) => (now.get(cursor) ?? Number.POSITIVE_INFINITY) <= count)
+  }
+  while (isStuck()) yield* Effect.sleep(50)
+  return (yield* Clock.currentTimeMillis) - began
+})
+
+/** Until something more of a training is stored. */
+const untilProgress = Effect.fn("untilProgress")(function* (store: string) {
   const before = checkpoints(store)
   while (checkpoints(store) <= before) yield* Effect.sleep(20)
-  return (yield* Clock.currentTimeMillis) - began
 })
 
 const untilCheckpoints = Effect.fn("untilCheckpoints")(function* (store: string, count: number) {
@@ -123,7 +154,7 @@ it.live("a sweep ends with the bits of one machine, whatever happens to a cluste
           const { here, store } = yield* makeLaboratory(bin, 0)
           const [took, { code, stderr }] = yield* timed(here)
           assert.strictEqual(code, 0, stderr)
-          yield* Console.log(`cluster: on one machine in ${took}`)
+          yield* Console.log(`cluster: on one machine in ${Duration.format(took)}`)
           return recordsOf(store)
         }),
       )
@@ -135,7 +166,7 @@ it.live("a sweep ends with the bits of one machine, whatever happens to a cluste
         assert.strictEqual(code, 0, stderr)
         assert.deepStrictEqual(recordsOf(store), expected)
         assert.strictEqual(twice(store), 0)
-        yield* Console.log(`cluster: on ${workers} workers in ${took}`)
+        yield* Console.log(`cluster: on ${workers} workers in ${Duration.format(took)}`)
       }, Effect.scoped)
       yield* quiet(2)
       yield* quiet(4)
@@ -152,19 +183,20 @@ it.live("a sweep ends with the bits of one machine, whatever happens to a cluste
           // Alone, so that what goes on is what it was at.
           yield* victim.kill("SIGKILL")
           yield* worker(second)
-          resumed.push(yield* untilProgress(store))
+          resumed.push(yield* untilResumed(store))
           yield* Console.log(`cluster: a killed worker's training went on after ${resumed[0]} ms`)
 
           yield* lonely.kill("SIGKILL")
           const asking = yield* ask
           yield* worker(third)
           yield* worker(fourth)
-          yield* untilProgress(store)
+          const untilAnother = Effect.raceFirst(untilProgress(store), asking.finished)
+          yield* untilAnother
 
           yield* postgres.stop
           yield* Effect.sleep("5 seconds")
           yield* postgres.start
-          yield* untilProgress(store)
+          yield* untilAnother
 
           yield* third.plug("down")
           yield* Effect.sleep(UNPLUGGED)
