@@ -156,18 +156,20 @@ describe("a lease", () => {
     }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
   )
 
-  it.effect("of another machine whose heartbeat has been still is free at once, though nobody had asked", () =>
-    Effect.gen(function* () {
-      const leases = yield* another()
-      yield* leases.take("own", "")
-      yield* pretend("a", { host: "elsewhere", boot: "another boot", pid: 1 })
-      for (let seconds = 0; seconds < 18; seconds += 3) {
-        yield* TestClock.adjust("3 seconds")
-        // Heartbeats are files, which take real time.
-        yield* TestClock.withLive(Effect.sleep("100 millis"))
-      }
-      assert.deepStrictEqual(yield* leases.take("a", ""), Option.none())
-    }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
+  it.effect(
+    "of another machine whose heartbeat has been still is free at once, though nobody had asked",
+    () =>
+      Effect.gen(function* () {
+        const leases = yield* another()
+        yield* leases.take("own", "")
+        yield* pretend("a", { host: "elsewhere", boot: "another boot", pid: 1 })
+        for (let seconds = 0; seconds < 18; seconds += 3) {
+          yield* TestClock.adjust("3 seconds")
+          // Heartbeats are files, which take real time.
+          yield* TestClock.withLive(Effect.sleep("100 millis"))
+        }
+        assert.deepStrictEqual(yield* leases.take("a", ""), Option.none())
+      }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
   )
 
   it.live("of another machine whose heartbeat stopped long ago is free at first sight", () =>

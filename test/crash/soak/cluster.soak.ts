@@ -46,7 +46,18 @@ const host = (number: number) =>
       ip("-n", name, "link", "set", there, "up")
       ip("-n", name, "link", "set", "lo", "up")
       return {
-        by: ["ip", "netns", "exec", name, "unshare", "--uts", "--pid", "--mount-proc", "--fork", "--kill-child"],
+        by: [
+          "ip",
+          "netns",
+          "exec",
+          name,
+          "unshare",
+          "--uts",
+          "--pid",
+          "--mount-proc",
+          "--fork",
+          "--kill-child",
+        ],
         gateway,
         name,
         plug: (state: "up" | "down") => Effect.sync(() => ip("link", "set", here, state)),
