@@ -15,6 +15,7 @@ import packageJson from "../package.json" with { type: "json" }
 import { descriptions } from "./commands/descriptions.ts"
 import { boundedInterruption, stopped } from "./commands/interruption.ts"
 import { oneLine } from "./commands/oneLine.ts"
+import { bucketFiles } from "./services/bucket/bucketFiles.ts"
 import { quickLookups } from "./services/store/quickLookups.ts"
 
 /** Where each command is: loaded, with all that it needs, when it is named. */
@@ -109,7 +110,9 @@ NodeRuntime.runMain(
     Effect.provide(invalidInvocation),
     // Standard output is for results.
     Effect.provideService(References.LogToStderr, true),
-    Effect.provide(quickLookups.pipe(Layer.provideMerge(NodeServices.layer))),
+    Effect.provide(
+      bucketFiles.pipe(Layer.provideMerge(quickLookups), Layer.provideMerge(NodeServices.layer)),
+    ),
   ),
   { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },
 )

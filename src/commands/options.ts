@@ -5,6 +5,7 @@ import { Flag } from "effect/cli"
 import type { ChildProcessSpawner } from "effect/process"
 import { type Scale, SMOKE_NOTE, scales } from "../pipelines/paper.ts"
 import { ArtifactStore } from "../services/ArtifactStore.ts"
+import { directoryOf, isAddress } from "../services/bucket/address.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { type EngineName, engineLayer, engineNames, isOnGpu } from "../services/engine/engines.ts"
 import { Executor } from "../services/executor/Executor.ts"
@@ -16,9 +17,21 @@ import { BadInput } from "./BadInput.ts"
 import { requireOpenFiles } from "./openFiles.ts"
 import { isDamaged } from "./retryDamaged.ts"
 
+/** The directory of a store that is given as one, or as the address of a bucket. */
+const directoryAt = (store: string): Effect.Effect<string, BadInput> => {
+  const directory = isAddress(store) ? directoryOf(store) : store
+  if (directory !== undefined) return Effect.succeed(directory)
+  const shown = store.replace(/\/\/.*@/, "//…@")
+  return Effect.fail(
+    new BadInput({
+      message: `--store ${shown}: expected s3://BUCKET or s3://BUCKET/PREFIX, of letters, digits and . _ -; credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials`,
+    }),
+  )
+}
+
 export const store = Flag.String("store").pipe(
   Flag.withMetavar("DIR"),
-  Flag.withDescription("Directory of the artifact store"),
+  Flag.withDescription("Directory of the artifact store, or s3://BUCKET/PREFIX (see docs/cluster.md)"),
   Flag.withDefault("artifacts/store"),
 )
 
@@ -202,7 +215,8 @@ export const commandOf = (
     ...set.map((setting) => `--set ${setting}`),
   ].join(" ")
 
-export const storeLayer = (options: { readonly store: string }) => ArtifactStore.layer(options.store)
+export const storeLayer = (options: { readonly store: string }) =>
+  Layer.unwrap(Effect.map(directoryAt(options.store), ArtifactStore.layer))
 
 /** An engine whose programs run in ensembles. */
 const inEnsembles = <E, R>(most: number, engine: Layer.Layer<TensorEngine, E, R>) =>
@@ -315,10 +329,10 @@ export const lookingLayer = (options: { readonly store: string; readonly engine:
   )
 
 /** Fails where there is no store to look at. */
-export const requireStore = Effect.fn("requireStore")(function* (directory: string) {
+export const requireStore = Effect.fn("requireStore")(function* (store: string) {
   const fs = yield* FileSystem.FileSystem
-  if (!(yield* fs.exists(directory))) {
-    return yield* new BadInput({ message: `--store ${directory}: there is no store` })
+  if (!(yield* fs.exists(yield* directoryAt(store)))) {
+    return yield* new BadInput({ message: `--store ${store}: there is no store` })
   }
 })
 

@@ -5,6 +5,7 @@ import { stageNames } from "../pipelines/registry.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
 import { ArtifactStore, StageRecord } from "../services/ArtifactStore.ts"
 import { getJson, getTable, getTensors } from "../services/artifacts.ts"
+import { nameOf } from "../services/bucket/address.ts"
 import { describeGrade } from "../services/Grade.ts"
 import { referencesOf } from "../services/references.ts"
 import { BadInput, suggest } from "./BadInput.ts"
@@ -85,7 +86,7 @@ const showDigest = Effect.fn("showDigest")(function* (records: ReadonlyArray<Sta
   for (const ref of artifacts) {
     return yield* printJson(ShownArtifact, { ...ref, file: pathOf(ref), contents: yield* contents(ref) })
   }
-  return yield* new BadInput({ message: `no key or artifact in ${root} starts with ${prefix}` })
+  return yield* new BadInput({ message: `no key or artifact in ${nameOf(root)} starts with ${prefix}` })
 })
 
 export const show = Command.make(

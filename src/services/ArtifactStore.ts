@@ -22,6 +22,7 @@ import {
   Schema,
 } from "effect"
 import { ArtifactRef, type Format } from "./Artifact.ts"
+import { isAddress, nameOf } from "./bucket/address.ts"
 import { Grade } from "./Grade.ts"
 import { sha256 } from "./store/canonical.ts"
 import { commitFile, makeDirectories, moveFile } from "./store/files.ts"
@@ -35,7 +36,11 @@ export class StoreFailure extends Schema.TaggedError<StoreFailure>()("StoreFailu
   cause: Schema.Defect(),
 }) {
   override get message() {
-    return `cannot ${this.operation} ${this.path}: ${describeCause(this.cause)}; make room and check permissions, or choose another directory with --store DIR`
+    const name = nameOf(this.path)
+    const advice = isAddress(name)
+      ? "check the bucket's name, AWS_ENDPOINT_URL_S3 and the credentials, or choose another store with --store"
+      : "make room and check permissions, or choose another directory with --store DIR"
+    return `cannot ${this.operation} ${name}: ${describeCause(this.cause)}; ${advice}`
   }
 }
 

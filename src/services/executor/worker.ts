@@ -8,6 +8,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { Cause, Effect, Exit, Layer, Predicate, Queue, Schema } from "effect"
 import { ArtifactStore } from "../ArtifactStore.ts"
+import { bucketFiles } from "../bucket/bucketFiles.ts"
 import { CodeFingerprint } from "../CodeFingerprint.ts"
 import { engineLayer } from "../engine/engines.ts"
 import { Progress } from "../Progress.ts"
@@ -86,7 +87,7 @@ const serve = Effect.gen(function* () {
       Layer.provide(engineLayer(engine, { threads: engineThreads })),
       Layer.provideMerge(CodeFingerprint.layer),
     ),
-  ).pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
+  ).pipe(Layer.provide([Layer.provide(bucketFiles, NodeFileSystem.layer), NodePath.layer]))
 
   const jobs = yield* Queue.unbounded<unknown>()
   port.on("message", (job) => Queue.offerUnsafe(jobs, job))

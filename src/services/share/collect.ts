@@ -2,6 +2,7 @@
 import { Effect, Option, Schema } from "effect"
 import type { ArtifactRef } from "../Artifact.ts"
 import { ArtifactStore, type StageRecord, type StoreName } from "../ArtifactStore.ts"
+import { nameOf } from "../bucket/address.ts"
 import { labelsOf, type PastRun, pastRuns, type RunEvent } from "../Journal.ts"
 import { reachableFrom, referencesOf } from "../references.ts"
 import { artifactPath } from "../store/layout.ts"
@@ -80,7 +81,7 @@ export const select = Effect.fn("select")(function* (what: string) {
   }
   const commands = runs.filter(isDone).flatMap((run) => commandOf(run) ?? [])
   return yield* new NothingSelected({
-    message: `${store.root} has no run, key or stage called ${what}`,
+    message: `${nameOf(store.root)} has no run, key or stage called ${what}`,
     valid: [...new Set([...commands, ...labels.values()])],
   })
 })
