@@ -3,7 +3,7 @@
  * `StageRunner` that a run on one machine has: what is stored is found, what another process computes is waited for, what was begun goes on
  * from its last checkpoint.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import { Leases } from "../Leases.ts"
 import { Progress } from "../Progress.ts"
 import type { Recomputable } from "../recomputable.ts"
@@ -26,6 +26,9 @@ class GivenUp extends Schema.TaggedError<GivenUp>()("GivenUp", {
   }
 }
 
+/** What ends sooner is not said to have begun: that would take as long as the stage. */
+const WORTH_TELLING = "200 millis"
+
 /** Serves until it is interrupted; a job that is not done then is given to another worker. */
 export const serve = Effect.fn("serve")(function* (
   stages: ReadonlyArray<Recomputable>,
@@ -46,8 +49,10 @@ export const serve = Effect.fn("serve")(function* (
     const stage = Effect.gen(function* () {
       if (asking === "nothing") return yield* new OtherStore({ label })
       if (attempts >= MOST_ATTEMPTS) return yield* new GivenUp({ label, times: attempts - 1 })
-      yield* tell({ _tag: "Began", id, by: BY })
-      yield* compute(stages, job)
+      const began = yield* Effect.forkChild(
+        Effect.delay(Effect.uninterruptible(tell({ _tag: "Began", id, by: BY })), WORTH_TELLING),
+      )
+      yield* Effect.ensuring(compute(stages, job), Fiber.interrupt(began))
     })
     yield* tell(answerOf(job, yield* Effect.exit(stage)))
   })

@@ -3,15 +3,17 @@
  *
  * Temp file in the same directory → fsync → rename → fsync of the directory.
  */
-import { threadId } from "node:worker_threads"
+import { randomUUID } from "node:crypto"
 import { Effect, FileSystem, Path, type PlatformError, Scope } from "effect"
 
+/** This thread among all that may write to the same directory: process numbers are those of a machine, or of a container. */
+const writer = randomUUID()
 let serial = 0
 
 /** A name beside `path` that no other writer has, and that readers of directories pass over. */
 const temporaryName = (path: string) =>
   Effect.map(Path.Path, ({ dirname, basename, join }) =>
-    join(dirname(path), `.${basename(path)}.${process.pid}.${threadId}.${serial++}.tmp`),
+    join(dirname(path), `.${basename(path)}.${writer}.${serial++}.tmp`),
   )
 
 export const syncDirectory = Effect.fnUntraced(function* (path: string) {
