@@ -47,6 +47,9 @@ const describe = (error: unknown): string => (error instanceof Error ? error.mes
 /** A file system of several machines may show what was stored elsewhere only after a while. */
 const ARRIVAL = "90 seconds"
 
+/** Stages that are begun and not ended; what comes after them waits in line, where it takes less memory. */
+const MOST_AT_A_TIME = 4096
+
 /** Milliseconds between two looks at what another process computes. */
 const POLL = 200
 
@@ -106,6 +109,7 @@ export class StageRunner extends Context.Service<
 
         /** Keys are formed and looked up one at a time, so that stages get in line in the order of asking. */
         const turn = yield* Semaphore.make(1)
+        const line = yield* Semaphore.make(MOST_AT_A_TIME)
         /** What is being computed, by cursor, which has one writer at a time; opens when that ends. */
         const inFlight = new Map<string, Latch.Latch>()
         const ran = new Map<string, Ran>()
@@ -295,7 +299,8 @@ export class StageRunner extends Context.Service<
 
         return StageRunner.of({
           workers: executor.workers,
-          run: (stage, input, label = stage.name) => run(stage, input, label).pipe(asSpan(stage.name, label)),
+          run: (stage, input, label = stage.name) =>
+            line.withPermit(Effect.suspend(() => run(stage, input, label).pipe(asSpan(stage.name, label)))),
           history: Effect.sync(() => [...ran.values()]),
         })
       }),

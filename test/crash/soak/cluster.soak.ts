@@ -3,7 +3,7 @@
  * processes are killed, the database crashes, a cable is pulled and a disk is full. With a share below one, runs are small.
  */
 import { execFileSync } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
@@ -11,18 +11,11 @@ import { Clock, Console, Duration, Effect } from "effect"
 import type { Scale } from "../../../src/pipelines/paper.ts"
 import { cli, type Options, start } from "../../commands/process.ts"
 import { binaries, startPostgres } from "../../services/remote/postgres.ts"
-import { filesBelow, temporaryDirectory } from "../../services/store/temporary.ts"
-import { eventsOf, recordsOf } from "../stores.ts"
+import { temporaryDirectory } from "../../services/store/temporary.ts"
+import { recordsOf } from "../stores.ts"
 import { runPart } from "./figures.ts"
-import { share } from "./settings.ts"
+import { checkpoints, going, SCALE, sweepIn, twice } from "./sweep.ts"
 
-const SWEEP = `description: Twelve runs
-base: single
-seeds: 3
-measure: [grok-step, gradient-peak, update-peak]
-vary: { data.operation: [add, sub, mul, x2_y2] }
-`
-const SCALE: Scale = share < 1 ? "smoke" : "paper"
 /** Of the hosts in namespaces, of which each has a cable to this one. */
 const NETWORK = "10.213.0.0/16"
 /** What a stage may take until it goes on elsewhere. */
@@ -67,35 +60,15 @@ const host = (number: number) =>
     ({ name }) => Effect.sync(() => ip("netns", "del", name)),
   )
 
-/** How many files a directory has; none where there is none, or no more. */
-const entries = (directory: string): number => {
-  try {
-    return readdirSync(directory).length
-  } catch {
-    return 0
-  }
-}
-
-const checkpoints = (store: string): number => {
-  try {
-    return filesBelow(join(store, "cursors", "train")).filter((file) => file.endsWith(".json")).length
-  } catch {
-    return 0
-  }
-}
-
 const makeLaboratory = Effect.fn("makeLaboratory")(function* (bin: string, workers: number, scale = SCALE) {
   const directory = yield* temporaryDirectory
   const postgres = yield* startPostgres(bin, NETWORK)
   const hosts = yield* Effect.forEach(Array.from({ length: workers }).keys(), host)
   const store = join(directory, "store")
-  const sweep = join(directory, "sweep.yaml")
-  writeFileSync(sweep, SWEEP)
+  const sweep = sweepIn(directory)
   const addressAt = (host: string) => postgres.address.replace("127.0.0.1", host)
   const env = (at: string) => ({ PGPASSWORD: postgres.password, GROKSCOPE_CLUSTER: addressAt(at) })
-  const run = (...more: ReadonlyArray<string>) => [
-    ...["run", sweep, "--scale", scale, "--store", store, "--out", join(directory, "out"), ...more],
-  ]
+  const run = (...more: ReadonlyArray<string>) => [...sweep(store, scale), ...more]
   const asking: Options = { env: env("127.0.0.1") }
   return {
     store,
@@ -107,22 +80,6 @@ const makeLaboratory = Effect.fn("makeLaboratory")(function* (bin: string, worke
     here: cli(run(), asking),
   }
 })
-
-/** Labels that were computed more than once. */
-const twice = (store: string): number => {
-  const labels = eventsOf(store).flatMap((event) => (event._tag === "Computed" ? [event.label] : []))
-  return labels.length - new Set(labels).size
-}
-
-/** Trainings that have begun and not ended, as they name their cursors, with how many checkpoints each has. */
-const going = (store: string): ReadonlyMap<string, number> => {
-  const directory = join(store, "cursors", "train")
-  const ended = new Set(eventsOf(store).flatMap((event) => (event._tag === "Computed" ? [event.key] : [])))
-  const cursors = eventsOf(store).flatMap((event) =>
-    event._tag === "Began" && event.stage === "train" && !ended.has(event.key) ? [event.cursor] : [],
-  )
-  return new Map(cursors.map((cursor) => [cursor, entries(join(directory, cursor))]))
-}
 
 /** Milliseconds until trainings that were going on have all got further. */
 const untilResumed = Effect.fn("untilResumed")(function* (store: string) {
