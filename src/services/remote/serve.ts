@@ -3,7 +3,7 @@
  * `StageRunner` that a run on one machine has: what is stored is found, what another process computes is waited for, what was begun goes on
  * from its last checkpoint.
  */
-import { Effect, Fiber, Schema } from "effect"
+import { Cache, Effect, Fiber, Schema } from "effect"
 import { Leases } from "../Leases.ts"
 import { Progress } from "../Progress.ts"
 import type { Recomputable } from "../recomputable.ts"
@@ -36,6 +36,7 @@ export const serve = Effect.fn("serve")(function* (
 ) {
   const progress = yield* Progress
   const jobs = yield* openJobs(gpu)
+  const answersTo = yield* Cache.make({ capacity: 64, lookup: openAnswers })
   const insistently = makeInsistently(progress.say)
   const { sees } = yield* Leases
 
@@ -43,7 +44,7 @@ export const serve = Effect.fn("serve")(function* (
     const { id, run, label } = job
     const asking = yield* sees(run)
     if (asking === "dead") return
-    const answers = yield* openAnswers(run)
+    const answers = yield* Cache.get(answersTo, run)
     const tell = (answer: Answer) =>
       insistently(answers.offer(answer, { id: `${id}.${attempts}.${answer._tag}` }))
     const stage = Effect.gen(function* () {
