@@ -32,8 +32,8 @@ export interface Bucket {
 
 /** Bytes; what is larger is sent in parts of this size. */
 const PART = 16 * 2 ** 20
-/** With pauses of up to 20 s between them: about two minutes. */
-const ATTEMPTS = 10
+/** With pauses of up to 20 s, half of that on average, between them: about two minutes. */
+const ATTEMPTS = 20
 const CONNECTING = 5_000
 /** Milliseconds in which nothing was sent or received. */
 const SILENCE = 60_000
