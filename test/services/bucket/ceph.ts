@@ -1,11 +1,10 @@
 /** A Ceph cluster of its own with a RADOS gateway, which speaks S3, from the binaries that this machine has; its objects are in memory. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Schedule } from "effect"
-import { freePort } from "../remote/freePort.ts"
+import { accepts, ended, freePort } from "../remote/servers.ts"
 
 /** Without it, suites that need it are left out. */
 export const hasCeph = ["radosgw", "ceph-mon", "ceph-osd"].every((name) => existsSync(`/usr/bin/${name}`))
@@ -38,22 +37,6 @@ mon allow pool size one = true
 rgw frontends = beast endpoint=127.0.0.1:${gateway}
 rgw dns name = localhost
 `
-
-const answers = (port: number) =>
-  Effect.callback<void, string>((resume) => {
-    const socket = connect(port, "127.0.0.1")
-    socket.on("connect", () => {
-      socket.destroy()
-      resume(Effect.void)
-    })
-    socket.on("error", () => resume(Effect.fail("refused")))
-  })
-
-const ended = (child: ChildProcess) =>
-  Effect.callback<void>((resume) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-    child.once("exit", () => resume(Effect.void))
-  })
 
 /** An S3 service with the user {@link ACCESS_KEY} until the scope closes. Takes ten seconds. */
 export const startCeph = Effect.gen(function* () {
@@ -106,7 +89,7 @@ export const startCeph = Effect.gen(function* () {
   const start = Effect.gen(function* () {
     gateway = spawn("radosgw", ["-c", file, "-f", "-n", "client.admin"], { stdio: "ignore" })
     yield* Effect.retry(
-      answers(port),
+      accepts(port),
       Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "60 seconds" })),
     )
   })

@@ -9,11 +9,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs"
-import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Schedule } from "effect"
-import { freePort } from "./freePort.ts"
+import { accepts, ended, freePort } from "./servers.ts"
 
 const ROOT = "/usr/lib/postgresql"
 const versions = existsSync(ROOT) ? readdirSync(ROOT) : []
@@ -22,25 +21,9 @@ export const binaries = versions.length === 0 ? undefined : join(ROOT, versions[
 
 const PASSWORD = "not a secret, but looked for in every log"
 
-const accepts = (port: number) =>
-  Effect.callback<void, string>((resume) => {
-    const socket = connect(port, "127.0.0.1")
-    socket.on("connect", () => {
-      socket.destroy()
-      resume(Effect.void)
-    })
-    socket.on("error", () => resume(Effect.fail("refused")))
-  })
-
 /** As whom it runs. */
 const asPostgres =
   process.getuid?.() === 0 ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : []
-
-const ended = (child: ChildProcess) =>
-  Effect.callback<void>((resume) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-    child.once("exit", () => resume(Effect.void))
-  })
 
 /**
  * A server with an empty database until the scope closes.

@@ -5,7 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, write
 import { availableParallelism, hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Schedule } from "effect"
-import { freePort } from "./freePort.ts"
+import { freePort } from "./servers.ts"
 
 const PROGRAMS = ["/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/sbin/munged", "/usr/bin/setpriv"]
 /** Whether a Slurm can be had here; without, suites that need it are left out. */

@@ -2,7 +2,7 @@
  * A store on a file system of a network, which shows a machine for seconds what another has changed: sshfs with its caches, one mount for each of
  * two machines, which are processes in process namespaces of their own.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
@@ -11,18 +11,13 @@ import { Effect } from "effect"
 import { cli, start } from "../../commands/process.ts"
 import { isQuarantineEmpty, recordsOf } from "../../crash/stores.ts"
 import { settings, tiny } from "../../pipelines/tiny.ts"
+import { ended } from "../remote/servers.ts"
 import { filesBelow, temporaryDirectory } from "./temporary.ts"
 
 const TIMEOUT = 120_000
 const SERVER = "/usr/lib/openssh/sftp-server"
 const needed = [SERVER, "/usr/bin/sshfs", "/usr/bin/socat", "/dev/fuse"]
 const canMount = process.getuid?.() === 0 && needed.every((file) => existsSync(file))
-
-const ended = (child: ChildProcess) =>
-  Effect.callback<void>((resume) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-    child.once("exit", () => resume(Effect.void))
-  })
 
 /** `directory` as another machine sees it, at `target`. */
 const mount = Effect.fn("mount")(function* (directory: string, target: string) {
