@@ -6,7 +6,7 @@
  * written is here under its temporary name, and goes to the bucket in one piece when it gets its own.
  */
 import { basename, dirname, join } from "node:path"
-import { ByteSize, Deferred, Effect, FileSystem, Layer, Option, PlatformError, Scope } from "effect"
+import { ByteSize, Cache, Effect, FileSystem, Layer, Option, PlatformError, Scope } from "effect"
 import { sha256 } from "../store/canonical.ts"
 import { placeAt } from "./address.ts"
 import { type Bucket, openBucket } from "./Bucket.ts"
@@ -45,20 +45,13 @@ export const bucketFiles = Layer.effect(
     const fs = yield* FileSystem.FileSystem
     const scope = yield* Effect.scope
 
-    /** Opened when they are first asked for; one that cannot be is tried again. */
-    const buckets = new Map<string, Deferred.Deferred<Bucket>>()
-    const bucketOf = Effect.fnUntraced(function* (name: string) {
-      const known = buckets.get(name)
-      if (known !== undefined) return yield* Deferred.await(known)
-      const opening = Deferred.makeUnsafe<Bucket>()
-      buckets.set(name, opening)
-      yield* Effect.uninterruptible(
-        Deferred.complete(opening, Effect.orDie(Scope.provide(openBucket(name), scope))),
-      )
-      return yield* Deferred.await(opening)
+    const buckets = yield* Cache.make({
+      capacity: Number.POSITIVE_INFINITY,
+      lookup: (name: string) => Effect.orDie(Scope.provide(openBucket(name), scope)),
     })
     /** Directories that were made or seen: a bucket has none without anything in them, and asking for each write is slow. */
     const made = new Set<string>()
+
     /** What `there` does with the place of a path in a bucket, or `here` for any other path. */
     const at = <A, E>(
       path: string,
@@ -68,7 +61,7 @@ export const bucketFiles = Layer.effect(
       const place = isTemporary(path) ? undefined : placeAt(path)
       return place === undefined
         ? here
-        : Effect.flatMap(bucketOf(place.bucket), (bucket) => there(bucket, place.key))
+        : Effect.flatMap(Cache.get(buckets, place.bucket), (bucket) => there(bucket, place.key))
     }
     const below = (key: string): string => (key === "" ? "" : `${key}/`)
     const makeHere = (directory: string) => fs.makeDirectory(directory, { recursive: true })
@@ -114,7 +107,13 @@ export const bucketFiles = Layer.effect(
       const upload = Effect.suspend(() => {
         if (!isBehind) return Effect.void
         isBehind = false
-        return Effect.flatMap(fs.readFile(path), (bytes) => bucket.put(key, bytes))
+        return Effect.flatMap(fs.readFile(path), (bytes) => bucket.put(key, bytes)).pipe(
+          Effect.onError(() =>
+            Effect.sync(() => {
+              isBehind = true
+            }),
+          ),
+        )
       })
       yield* Effect.addFinalizer(() => Effect.ignore(upload))
       yield* Effect.ignore(upload).pipe(Effect.delay(UPLOAD), Effect.forever, Effect.forkScoped)
@@ -189,7 +188,7 @@ export const bucketFiles = Layer.effect(
           const place = placeAt(path)
           if (place === undefined) return fs.open(path, options)
           if (isTemporary(path)) return Effect.andThen(makeHere(dirname(path)), fs.open(path, options))
-          return Effect.flatMap(bucketOf(place.bucket), (bucket) =>
+          return Effect.flatMap(Cache.get(buckets, place.bucket), (bucket) =>
             Effect.gen(function* () {
               if (options?.flag === "a") return yield* appended(path, bucket, place.key)
               const { type } = yield* stat(path, bucket, place.key)

@@ -48,6 +48,8 @@ export const Reliability = Schema.Struct({
   lookups: part,
   /** Runs whose stages other machines compute. */
   cluster: part,
+  /** The same while something happens to them. */
+  clusterFaults: part,
   /** Runs whose stages are tasks of Slurm. */
   slurm: part,
   /** How soon a full run is done that has nothing left to do. */

@@ -56,3 +56,7 @@ export const twice = (store: string): number => {
   const labels = eventsOf(store).flatMap((event) => (event._tag === "Computed" ? [event.label] : []))
   return labels.length - new Set(labels).size
 }
+
+/** How many runs have journals. */
+export const runsBegun = (store: string): number =>
+  eventsOf(store).filter((event) => event._tag === "Started" && event.command.startsWith("run")).length
