@@ -70,12 +70,15 @@ const sizeOf = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const names = yield* fs.readDirectory(directory, { recursive: true })
-  const sizes = yield* Effect.forEach(names, (name) =>
-    fs.stat(path.join(directory, name)).pipe(
-      Effect.map(({ type, size }) => (type === "File" ? Number(size) : 0)),
-      // Another process may use the store, too.
-      Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(0)),
-    ),
+  const sizes = yield* Effect.forEach(
+    names,
+    (name) =>
+      fs.stat(path.join(directory, name)).pipe(
+        Effect.map(({ type, size }) => (type === "File" ? Number(size) : 0)),
+        // Another process may use the store, too.
+        Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(0)),
+      ),
+    { concurrency: 16 },
   )
   return sizes.reduce((sum, size) => sum + size, 0)
 })

@@ -23,6 +23,8 @@ export interface Bucket {
   readonly find: (key: string) => Effect.Effect<Option.Option<Entry>, PlatformError.PlatformError>
   /** What comes directly below `prefix`, which is empty or ends in `/`: names of keys, and of what has keys below it. */
   readonly list: (prefix: string) => Effect.Effect<ReadonlyArray<string>, PlatformError.PlatformError>
+  /** All keys below `prefix`, without it. */
+  readonly listAll: (prefix: string) => Effect.Effect<ReadonlyArray<string>, PlatformError.PlatformError>
   readonly isEmpty: (prefix: string) => Effect.Effect<boolean, PlatformError.PlatformError>
   /** Makes what is there as young as if it were put now; fails with `NotFound` where there is nothing. */
   readonly touch: (key: string) => Effect.Effect<void, PlatformError.PlatformError>
@@ -117,7 +119,24 @@ export const openBucket = Effect.fn("openBucket")(function* (bucket: string) {
     })
   }
 
-  return {
+  const list = Effect.fnUntraced(function* (prefix: string, by: { readonly Delimiter?: string }) {
+    const names: Array<string> = []
+    let token: string | undefined
+    do {
+      const page = yield* ask("list", prefix, (abortSignal) =>
+        client.listObjectsV2(
+          { Bucket: bucket, Prefix: prefix, ...by, ContinuationToken: token },
+          { abortSignal },
+        ),
+      )
+      for (const { Key = "" } of page.Contents ?? []) names.push(Key.slice(prefix.length))
+      for (const { Prefix = "" } of page.CommonPrefixes ?? []) names.push(Prefix.slice(prefix.length, -1))
+      token = page.NextContinuationToken
+    } while (token !== undefined)
+    return names
+  })
+
+  const opened: Bucket = {
     get: (key) =>
       ask("get", key, async (abortSignal) => {
         const { Body } = await client.getObject({ Bucket: bucket, Key: key }, { abortSignal })
@@ -135,22 +154,8 @@ export const openBucket = Effect.fn("openBucket")(function* (bucket: string) {
       )
     }),
     find,
-    list: Effect.fnUntraced(function* (prefix) {
-      const names: Array<string> = []
-      let token: string | undefined
-      do {
-        const page = yield* ask("list", prefix, (abortSignal) =>
-          client.listObjectsV2(
-            { Bucket: bucket, Prefix: prefix, Delimiter: "/", ContinuationToken: token },
-            { abortSignal },
-          ),
-        )
-        for (const { Key = "" } of page.Contents ?? []) names.push(Key.slice(prefix.length))
-        for (const { Prefix = "" } of page.CommonPrefixes ?? []) names.push(Prefix.slice(prefix.length, -1))
-        token = page.NextContinuationToken
-      } while (token !== undefined)
-      return names
-    }),
+    list: (prefix) => list(prefix, { Delimiter: "/" }),
+    listAll: (prefix) => list(prefix, {}),
     isEmpty: (prefix) =>
       Effect.map(
         ask("list", prefix, (abortSignal) =>
@@ -167,5 +172,6 @@ export const openBucket = Effect.fn("openBucket")(function* (bucket: string) {
       ),
     remove: (key) =>
       ask("remove", key, (abortSignal) => client.deleteObject({ Bucket: bucket, Key: key }, { abortSignal })),
-  } satisfies Bucket as Bucket
+  }
+  return opened
 })

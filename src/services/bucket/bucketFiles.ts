@@ -159,7 +159,9 @@ export const bucketFiles = Layer.effect(
         }),
       readDirectory: (path, options) =>
         at(path, fs.readDirectory(path, options), (bucket, key) =>
-          bucket.list(below(key)).pipe(Effect.map((names) => [...names])),
+          Effect.map(bucket[options?.recursive === true ? "listAll" : "list"](below(key)), (names) => [
+            ...names,
+          ]),
         ),
       readFile: (path) => at(path, fs.readFile(path), (bucket, key) => had(path, bucket, key)),
       writeFile: (path, bytes, options) =>

@@ -275,6 +275,7 @@ const KEY = "a".repeat(64)
         assert.isFalse(yield* fs.exists(join(root, "pin")))
         assert.strictEqual((yield* fs.stat(join(root, "pins"))).type, "Directory")
         assert.deepStrictEqual(yield* fs.readDirectory(root), ["pins"])
+        assert.deepStrictEqual(yield* fs.readDirectory(root, { recursive: true }), ["pins/a.json"])
         assert.strictEqual(
           (yield* Effect.flip(fs.stat(join(root, "pins", "b.json")))).reason._tag,
           "NotFound",
