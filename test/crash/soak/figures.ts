@@ -50,8 +50,6 @@ export const Reliability = Schema.Struct({
   cluster: part,
   /** The same while something happens to them. */
   clusterFaults: part,
-  /** Runs whose stages are tasks of Slurm. */
-  slurm: part,
   /** How soon a full run is done that has nothing left to do. */
   warm: part,
 })

@@ -1,5 +1,5 @@
 /** A sweep of twelve runs, for parts that compute it on several machines. With a share below one, runs are small. */
-import { readdirSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Scale } from "../../../src/pipelines/paper.ts"
 import { filesBelow } from "../../services/store/temporary.ts"
@@ -23,15 +23,6 @@ export const sweepIn = (directory: string) => {
   ]
 }
 
-/** How many files a directory has; none where there is none, or no more. */
-const entries = (directory: string): number => {
-  try {
-    return readdirSync(directory).length
-  } catch {
-    return 0
-  }
-}
-
 /** Checkpoints of trainings. */
 export const checkpoints = (store: string): number => {
   try {
@@ -39,16 +30,6 @@ export const checkpoints = (store: string): number => {
   } catch {
     return 0
   }
-}
-
-/** Trainings that have begun and not ended, as they name their cursors, with how many checkpoints each has. */
-export const going = (store: string): ReadonlyMap<string, number> => {
-  const directory = join(store, "cursors", "train")
-  const ended = new Set(eventsOf(store).flatMap((event) => (event._tag === "Computed" ? [event.key] : [])))
-  const cursors = eventsOf(store).flatMap((event) =>
-    event._tag === "Began" && event.stage === "train" && !ended.has(event.key) ? [event.cursor] : [],
-  )
-  return new Map(cursors.map((cursor) => [cursor, entries(join(directory, cursor))]))
 }
 
 /** How many computations were of something that had been computed. */
