@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { initialParameters } from "../../src/model/initialise.ts"
 import { makeLayout } from "../../src/model/layout.ts"
-import { paper } from "../../src/pipelines/single.ts"
+import { paper } from "../../src/pipelines/sizes.ts"
 import { openEvaluation } from "../../src/stages/evaluation.ts"
 import { timed } from "../measured.ts"
 import { options, print } from "./contestant.ts"

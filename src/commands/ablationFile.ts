@@ -1,9 +1,9 @@
 /** An ablation in a YAML or JSON file: what it declares, and on which line. */
 import { Effect, FileSystem, Path, Result } from "effect"
 import { isCollection, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml"
-import type { Scale } from "../pipelines/paper.ts"
 import { type Misdeclared, type PlannedAblation, planAblation } from "../pipelines/planAblation.ts"
 import type { Settings } from "../pipelines/Sweep.ts"
+import type { Scale } from "../pipelines/scale.ts"
 import { BadInput } from "./BadInput.ts"
 import { oneLine } from "./oneLine.ts"
 

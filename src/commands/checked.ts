@@ -1,9 +1,9 @@
 /** Engines checked, each in a process of its own where native code may take it down: what `doctor` says and `--engine auto` chooses by. */
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
-import { Console, Effect, Option, Schema } from "effect"
+import { Console, Effect, Fiber, Option, Schema } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
-import { paper } from "../pipelines/single.ts"
+import { paper } from "../pipelines/sizes.ts"
 import { Checked, checkEngine } from "../services/engine/check.ts"
 import { type EngineName, engineNames } from "../services/engine/engines.ts"
 import { findAddon } from "../services/engine/tfjsNode/binding.ts"
@@ -39,8 +39,9 @@ const timed = {
   batchSize: paper.train.batchSize,
 }
 
-/** Checks an engine in this process. */
-export const checkHere = (engine: EngineName) => checkEngine(engine, THREADS, timed)
+/** Checks an engine in this process, its rates when `idle` ends. */
+export const checkHere = (engine: EngineName, idle: Effect.Effect<unknown> = Effect.void) =>
+  checkEngine(engine, THREADS, timed, idle)
 
 /** Checks an engine where it can do no harm. */
 const check = Effect.fn("check")(function* (engine: EngineName) {
@@ -62,8 +63,13 @@ const check = Effect.fn("check")(function* (engine: EngineName) {
   return own ?? failed
 })
 
-/** All engines, one after the other: rates are of an idle machine. */
-export const checkAll = Effect.forEach(engineNames, check)
+const [first, ...others] = engineNames
+
+/** All engines: the first is compared with the reference while the others start, then each measures its rates alone. */
+export const checkAll = Effect.gen(function* () {
+  const rest = yield* Effect.forkChild(Effect.forEach(others, check))
+  return [yield* checkHere(first, Fiber.await(rest)), ...(yield* Fiber.join(rest))]
+})
 
 /** The usable engine with the shortest training step; says which on standard error. */
 export const fastest = Effect.gen(function* () {

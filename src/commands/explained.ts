@@ -1,8 +1,8 @@
 /** Why a stage would be found or computed: its pre-image beside that of the stored record that is most like it. */
 import { Option, Schema } from "effect"
 import { changesBetween } from "../pipelines/changes.ts"
-import { scales } from "../pipelines/paper.ts"
 import { stages } from "../pipelines/registry.ts"
+import { scales } from "../pipelines/scale.ts"
 import type { Surveyed } from "../pipelines/survey.ts"
 import type { StageRecord } from "../services/ArtifactStore.ts"
 import { makeNearest } from "../services/nearest.ts"

@@ -7,16 +7,9 @@ import { isStage } from "../pipelines/derive.ts"
 import { evaluator, type Node, type Resolve } from "../pipelines/Node.ts"
 import { inOrder } from "../pipelines/order.ts"
 import { expectations } from "../pipelines/outlook.ts"
-import {
-  type PaperConfig,
-  paper,
-  paperScale,
-  type Scale,
-  SMOKE_NOTE,
-  seedsOf,
-  smokeScale,
-} from "../pipelines/paper.ts"
+import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../pipelines/paper.ts"
 import { stages } from "../pipelines/registry.ts"
+import { type Scale, SMOKE_NOTE } from "../pipelines/scale.ts"
 import { claimLine, claimsHeader, claimsTable } from "../report/claimsText.ts"
 import { gather } from "../report/evidence.ts"
 import { isUpToDate } from "../report/manifest.ts"

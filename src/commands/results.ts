@@ -1,8 +1,9 @@
 /** The result of `single`, as data and as text. */
 import { Schema } from "effect"
 import { changedFields } from "../pipelines/fields.ts"
-import { type Scale, SMOKE_NOTE } from "../pipelines/paper.ts"
-import { paper, SingleConfig } from "../pipelines/single.ts"
+import { type Scale, SMOKE_NOTE } from "../pipelines/scale.ts"
+import { SingleConfig } from "../pipelines/single.ts"
+import { paper } from "../pipelines/sizes.ts"
 import { TrainedRun } from "../stages/contracts.ts"
 import { Coupling } from "../stages/measureCoupling.ts"
 

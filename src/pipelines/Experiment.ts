@@ -5,8 +5,8 @@
 import { Result, type Schema } from "effect"
 import { type FieldIssue, fieldsOf, type Tree, withSettings } from "./fields.ts"
 import type { Node } from "./Node.ts"
-import type { Scale } from "./paper.ts"
 import type { Settings } from "./Sweep.ts"
+import type { Scale } from "./scale.ts"
 
 /** A number of one run. */
 export interface Measure {

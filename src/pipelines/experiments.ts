@@ -8,8 +8,9 @@ import { type Experiment, experiment, type Measure } from "./Experiment.ts"
 import { type GrokStep, grokStep, speedup } from "./grokStep.ts"
 import { naturalFor } from "./interventions.ts"
 import { node } from "./Node.ts"
-import { paperScale, type Scale, smokeScale } from "./paper.ts"
+import { paperScale, smokeScale } from "./paper.ts"
 import { couplingNode, type Points, peak, sizes, where } from "./quantities.ts"
+import type { Scale } from "./scale.ts"
 import { hasBlock, SingleConfig, single } from "./single.ts"
 
 /** Definitions of grokking, by what ids call them; the first one is the paper's. */

@@ -9,19 +9,8 @@ import { type MultitaskConfig, multitask } from "./multitask.ts"
 import { node } from "./Node.ts"
 import { robust, shuffled, variants } from "./robustness.ts"
 import { fineSensitivity, type SensitivityConfig, sensitivity } from "./sensitivity.ts"
-import {
-  type Single,
-  type SingleConfig,
-  single,
-  paper as singlePaper,
-  smoke as singleSmoke,
-} from "./single.ts"
-
-export const scales = ["paper", "smoke"] as const
-export type Scale = (typeof scales)[number]
-
-/** Marks everything that comes from a smoke run. */
-export const SMOKE_NOTE = "smoke: not evidence"
+import { type Single, type SingleConfig, single } from "./single.ts"
+import { paper as singlePaper, smoke as singleSmoke } from "./sizes.ts"
 
 export interface PaperConfig {
   readonly seeds: ReadonlyArray<number>

@@ -5,8 +5,9 @@ import { combining, Declaration } from "./Declaration.ts"
 import type { Measure, Run } from "./Experiment.ts"
 import { experiments } from "./experiments.ts"
 import { firstIssue, type Tree, valueAt } from "./fields.ts"
-import { PAPERS_SEEDS, type Scale, seedsOf } from "./paper.ts"
+import { PAPERS_SEEDS, seedsOf } from "./paper.ts"
 import { axesOf, grid, type Settings, zip } from "./Sweep.ts"
+import type { Scale } from "./scale.ts"
 import { suggest } from "./suggest.ts"
 
 /** More cells than this are taken for a mistake. */

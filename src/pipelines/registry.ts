@@ -14,8 +14,10 @@ import { upstreamOf } from "./Claim.ts"
 import { claims } from "./claims.ts"
 import { isStage } from "./derive.ts"
 import { closure, type Node } from "./Node.ts"
-import { type PaperConfig, paper, paperScale, type Scale } from "./paper.ts"
-import { type SingleConfig, single, paper as singlePaper, smoke, targets } from "./single.ts"
+import { type PaperConfig, paper, paperScale } from "./paper.ts"
+import type { Scale } from "./scale.ts"
+import { type SingleConfig, single, targets } from "./single.ts"
+import { paper as singlePaper, smoke } from "./sizes.ts"
 
 /** The configuration of `single` at a scale, before `--set`. */
 export const configOf = (scale: Scale): SingleConfig => (scale === "paper" ? singlePaper : smoke)

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { BadInput, suggest } from "../../src/commands/BadInput.ts"
 import { override } from "../../src/commands/overrides.ts"
-import { paper, SingleConfig } from "../../src/pipelines/single.ts"
+import { SingleConfig } from "../../src/pipelines/single.ts"
+import { paper } from "../../src/pipelines/sizes.ts"
 import { settings, tiny } from "../pipelines/tiny.ts"
 
 const overriding = (...fields: ReadonlyArray<string>) => override(SingleConfig, paper, fields)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { laws } from "../../src/pipelines/costs.ts"
 import { stages } from "../../src/pipelines/registry.ts"
-import { paper } from "../../src/pipelines/single.ts"
+import { paper } from "../../src/pipelines/sizes.ts"
 
 const { train, model } = paper
 const data = { operations: ["add"], modulus: 97, pairCount: 9409 }

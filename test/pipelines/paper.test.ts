@@ -7,7 +7,8 @@ import { settings } from "../../src/pipelines/interventions.ts"
 import { estimators } from "../../src/pipelines/multitask.ts"
 import { closure, type Node } from "../../src/pipelines/Node.ts"
 import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../../src/pipelines/paper.ts"
-import { paper as singlePaper, targets } from "../../src/pipelines/single.ts"
+import { targets } from "../../src/pipelines/single.ts"
+import { paper as singlePaper } from "../../src/pipelines/sizes.ts"
 import { type Asked, askedBy } from "./recorder.ts"
 
 /** What a reproduction computes at a scale. */

@@ -1,7 +1,8 @@
 /** The smallest experiment that has every part: seconds, not minutes. Says nothing about grokking. */
 import { Effect, Layer } from "effect"
 import { closure, evaluator } from "../../src/pipelines/Node.ts"
-import { type SingleConfig, single, smoke, targets } from "../../src/pipelines/single.ts"
+import { type SingleConfig, single, targets } from "../../src/pipelines/single.ts"
+import { smoke } from "../../src/pipelines/sizes.ts"
 import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
 import { OnnxEngine } from "../../src/services/engine/onnx/OnnxEngine.ts"
 import { Executor } from "../../src/services/executor/Executor.ts"

@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { stepScalars } from "../../src/model/optimizer.ts"
-import { paper } from "../../src/pipelines/single.ts"
+import { paper } from "../../src/pipelines/sizes.ts"
 import type { InterventionConfig } from "../../src/stages/arms.ts"
 import { initialState, layoutOf, type TrainConfig } from "../../src/stages/training.ts"
 import { assertClose, assertSameBits, relativeError } from "../model/close.ts"

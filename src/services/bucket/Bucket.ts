@@ -5,7 +5,11 @@
  * Endpoint, region and credentials are those of the AWS tools: AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_ACCESS_KEY_ID and
  * AWS_SECRET_ACCESS_KEY, or the files that AWS_PROFILE names, or the machine's role.
  */
-import { Config, Effect, Option, PlatformError, Predicate } from "effect"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as PlatformError from "effect/PlatformError"
+import * as Predicate from "effect/Predicate"
 
 export interface Entry {
   readonly bytes: number

@@ -6,7 +6,14 @@
  * written is here under its temporary name, and goes to the bucket in one piece when it gets its own.
  */
 import { basename, dirname, join } from "node:path"
-import { ByteSize, Cache, Effect, FileSystem, Layer, Option, PlatformError, Scope } from "effect"
+import * as ByteSize from "effect/ByteSize"
+import * as Cache from "effect/Cache"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as PlatformError from "effect/PlatformError"
+import * as Scope from "effect/Scope"
 import { sha256 } from "../store/canonical.ts"
 import { placeAt } from "./address.ts"
 import { type Bucket, openBucket } from "./Bucket.ts"

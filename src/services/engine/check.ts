@@ -78,12 +78,13 @@ const openTraining = Effect.fn("openTraining")(function* ({ shape, optimizer, ba
   const layout = makeLayout(shape)
   const engine = yield* TensorEngine
   const { run } = yield* engine.compileScan(trainSteps(layout, optimizer, batch))
-  const zeros = () => new Float32Array(layout.size)
+  const zeros = new Float32Array(layout.size)
+  const start = { theta: initialParameters(layout, 1), first: zeros, second: zeros }
   return Effect.fnUntraced(function* (steps: number) {
     const draw = (column: number) => integers(stream(1, "batch", column), steps * batch, shape.modulus)
     const scalars = Array.from({ length: steps }, (_, i) => stepScalars(optimizer, i + 1))
     const { carry } = yield* run({
-      carry: { theta: initialParameters(layout, 1), first: zeros(), second: zeros() },
+      carry: start,
       xs: {
         a: draw(0),
         b: draw(1),
@@ -126,11 +127,15 @@ const largest = (values: Float32Array): number =>
 const device = (name: EngineName, threads: number): string =>
   isOnGpu(name) ? "the GPU" : `${processor().cpu}, ${threads} threads`
 
-/** Checks an engine in this process. */
+/**
+ * Checks an engine in this process.
+ * @param idle ends when the machine has nothing else to do: rates are measured then
+ */
 export const checkEngine = Effect.fn("checkEngine")(function* (
   engine: EngineName,
   threads: number,
   timed: Timed,
+  idle: Effect.Effect<unknown>,
 ) {
   const nothing = { engine, version: null, device: "", products: null, step: null, error: null }
   const checked = Effect.gen(function* () {
@@ -138,6 +143,7 @@ export const checkEngine = Effect.fn("checkEngine")(function* (
     const actual = yield* trained(timed.optimizer)
     const error = largest(actual.map((value, i) => value - expected[i])) / largest(expected)
     const usable = error <= TOLERANCE
+    yield* idle
     return {
       engine,
       usable,

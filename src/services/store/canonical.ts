@@ -6,7 +6,7 @@
  * arrays [ … ] · objects { key value … } sorted by key. Fields that are `undefined` do not exist.
  */
 import { createHash } from "node:crypto"
-import { Predicate } from "effect"
+import * as Predicate from "effect/Predicate"
 
 /** Text that JSON quotes as it is. */
 const PLAIN = /^[ !#-[\]-~]*$/

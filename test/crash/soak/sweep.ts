@@ -1,7 +1,7 @@
 /** A sweep of twelve runs, for parts that compute it on several machines. With a share below one, runs are small. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import type { Scale } from "../../../src/pipelines/paper.ts"
+import type { Scale } from "../../../src/pipelines/scale.ts"
 import { filesBelow } from "../../services/store/temporary.ts"
 import { eventsOf } from "../stores.ts"
 import { share } from "./settings.ts"
