@@ -1,6 +1,6 @@
 /**
  * `pnpm bench start`: how long commands take that compute nothing, beside a process that does nothing at all. In alternation, on
- * an empty store.
+ * an empty store, with no engine but the one that is installed.
  */
 import { Console, Effect, FileSystem } from "effect"
 import { Command } from "effect/cli"
@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, ReadonlyArray<string>>> = {
   "--help": [main, "--help"],
   "plan reproduce-all": [main, "plan", "reproduce-all"],
   list: [main, "list"],
+  doctor: [main, "doctor"],
 }
 
 /** Milliseconds of each command, by name. */
@@ -23,7 +24,14 @@ const round = Effect.fn("round")(function* (cwd: string) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   // Until the command ends, not until everything that it started has.
   const took = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
-    const command = ChildProcess.make(process.execPath, args, { cwd, stdout: "ignore" })
+    const env = { XDG_CACHE_HOME: cwd }
+    const command = ChildProcess.make(process.execPath, args, {
+      cwd,
+      env,
+      extendEnv: true,
+      stdout: "ignore",
+      stderr: "ignore",
+    })
     const { milliseconds } = yield* timed(Effect.flatMap(spawner.spawn(command), ({ exitCode }) => exitCode))
     return milliseconds
   }, Effect.scoped)

@@ -16,7 +16,7 @@ import { descriptions } from "./commands/descriptions.ts"
 import { boundedInterruption, stopped } from "./commands/interruption.ts"
 import { oneLine } from "./commands/oneLine.ts"
 import { bucketFiles } from "./services/bucket/bucketFiles.ts"
-import { quickLookups } from "./services/store/quickLookups.ts"
+import { quickFiles } from "./services/store/quickFiles.ts"
 
 /** Where each command is: loaded, with all that it needs, when it is named. */
 const commands = {
@@ -110,9 +110,7 @@ NodeRuntime.runMain(
     Effect.provide(invalidInvocation),
     // Standard output is for results.
     Effect.provideService(References.LogToStderr, true),
-    Effect.provide(
-      bucketFiles.pipe(Layer.provideMerge(quickLookups), Layer.provideMerge(NodeServices.layer)),
-    ),
+    Effect.provide(bucketFiles.pipe(Layer.provideMerge(quickFiles), Layer.provideMerge(NodeServices.layer))),
   ),
   { disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) },
 )

@@ -8,7 +8,7 @@ import { Leases } from "../../src/services/Leases.ts"
 import { Progress } from "../../src/services/Progress.ts"
 import { stage } from "../../src/services/Stage.ts"
 import { StageRunner } from "../../src/services/StageRunner.ts"
-import { quickLookups } from "../../src/services/store/quickLookups.ts"
+import { quickFiles } from "../../src/services/store/quickFiles.ts"
 import { TensorEngine } from "../../src/services/TensorEngine.ts"
 
 export const tiny = stage({
@@ -40,6 +40,6 @@ export const servicesOn = <E, R>(store: string, command: string, executor: Layer
     Layer.provideMerge(
       Layer.mergeAll(ArtifactStore.layer(store), Progress.silent, CodeFingerprint.layer, noEngine),
     ),
-    Layer.provideMerge(quickLookups.pipe(Layer.provideMerge(NodeServices.layer))),
+    Layer.provideMerge(quickFiles.pipe(Layer.provideMerge(NodeServices.layer))),
   )
 }

@@ -6,7 +6,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Clock, Console, Effect, Layer, Option, Schema } from "effect"
 import { ArtifactStore } from "../../src/services/ArtifactStore.ts"
 import { isWhole } from "../../src/services/references.ts"
-import { quickLookups } from "../../src/services/store/quickLookups.ts"
+import { quickFiles } from "../../src/services/store/quickFiles.ts"
 
 /** What it prints. */
 export const LookedUp = Schema.Struct({ keys: Schema.Int, milliseconds: Schema.Int })
@@ -29,7 +29,7 @@ if (import.meta.main) {
   await Effect.runPromise(
     lookUpAll.pipe(
       Effect.provide(ArtifactStore.layer(process.argv[2])),
-      Effect.provide(quickLookups.pipe(Layer.provideMerge(NodeServices.layer))),
+      Effect.provide(quickFiles.pipe(Layer.provideMerge(NodeServices.layer))),
     ),
   )
 }

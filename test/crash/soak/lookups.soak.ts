@@ -13,7 +13,7 @@ import { Executor } from "../../../src/services/executor/Executor.ts"
 import { Progress } from "../../../src/services/Progress.ts"
 import { StageRunner } from "../../../src/services/StageRunner.ts"
 import { sha256 } from "../../../src/services/store/canonical.ts"
-import { quickLookups } from "../../../src/services/store/quickLookups.ts"
+import { quickFiles } from "../../../src/services/store/quickFiles.ts"
 import { type Coupling, measureCoupling } from "../../../src/stages/measureCoupling.ts"
 import { temporaryDirectory } from "../../services/store/temporary.ts"
 import { LookedUp } from "../lookUpAll.ts"
@@ -132,7 +132,7 @@ const lookUp = (store: string) =>
     }),
   ).pipe(Effect.flatMap(Schema.decodeUnknownEffect(Schema.fromJsonString(LookedUp))))
 
-const services = quickLookups.pipe(Layer.provideMerge(NodeServices.layer))
+const services = quickFiles.pipe(Layer.provideMerge(NodeServices.layer))
 
 it.live("what is stored is found in no time", () =>
   runPart(
