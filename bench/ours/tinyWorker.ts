@@ -14,7 +14,7 @@ await Effect.runPromise(
     const address = yield* parseAddress(database)
     return yield* serve([recomputable(tiny)], { atATime: Number(atATime), gpu: false }).pipe(
       Effect.provide(
-        queuesLayer(address).pipe(
+        queuesLayer(address, "computes").pipe(
           Layer.provideMerge(servicesOn(store, "worker", Executor.inProcess(Number(atATime)))),
         ),
       ),

@@ -72,7 +72,9 @@ const serving = Effect.fn("serving")(function* (options: Options) {
     yield* serve(stages, { atATime, gpu: isOnGpu(options.engine) })
   }).pipe(
     Effect.provide(
-      Layer.merge(queuesLayer(address), leases).pipe(Layer.provideMerge(runnerOf(options, count, leases))),
+      Layer.merge(queuesLayer(address, "computes"), leases).pipe(
+        Layer.provideMerge(runnerOf(options, count, leases)),
+      ),
     ),
   )
 })

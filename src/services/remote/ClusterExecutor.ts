@@ -1,6 +1,6 @@
 /** Stages computed by the workers of a cluster (`serve.ts`), whichever is free. What this process computes by itself is nothing. */
-import { Effect, Layer, Schedule } from "effect"
-import { SqlClient } from "effect/sql/SqlClient"
+import { Effect, Layer } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { EngineName } from "../engine/engines.ts"
 import { Executor } from "../executor/Executor.ts"
 import { Leases } from "../Leases.ts"
@@ -8,12 +8,12 @@ import { Progress } from "../Progress.ts"
 import { makeAsking } from "./asking.ts"
 import { type Address, addressText } from "./database.ts"
 import type { Answer } from "./job.ts"
-import { answersTo, makeInsistently, openAnswers, openJobs, queuesLayer, TABLE } from "./queues.ts"
+import { forget, hearNews, makeInsistently, openJobs, queuesLayer } from "./queues.ts"
 
 /** Nobody has taken any job after so long: there may be no workers. */
 const SUSPICION = "10 seconds"
-/** Between two looks at what has become of jobs in the queue. */
-const LOOK = "5 seconds"
+/** Between two looks at what has become of jobs. */
+const LOOK = "100 millis"
 
 export const ClusterExecutor = {
   /** @param command what this process was started as, for others to see */
@@ -31,21 +31,12 @@ export const ClusterExecutor = {
       Effect.gen(function* () {
         const { introduce } = yield* Leases
         const progress = yield* Progress
-        const sql = yield* SqlClient
+        const database = yield* Effect.context<SqlClient>()
         const scope = yield* Effect.scope
         const run = yield* introduce
         const jobs = { cpu: yield* openJobs(false), gpu: yield* openJobs(true) }
-        const answers = yield* openAnswers(run)
         const insistently = makeInsistently(progress.say)
-        const table = sql(TABLE)
-        const own = sql`id LIKE ${`${run}.%`} AND queue_name LIKE 'jobs%'`
-        // What workers have begun they end; the rest goes.
-        yield* Effect.addFinalizer(() =>
-          Effect.ignore(
-            sql`DELETE FROM ${table}
-              WHERE queue_name = ${answersTo(run)} OR (${own} AND acquired_by IS NULL)`,
-          ),
-        )
+        yield* Effect.addFinalizer(() => Effect.ignore(Effect.provideContext(forget(run), database)))
 
         /** Jobs that are not done, and whether each is for a GPU; the kinds that were asked for, and those that have answered. */
         const open = new Map<string, boolean>()
@@ -71,26 +62,18 @@ export const ClusterExecutor = {
             yield* Effect.forkIn(suspect(gpu), scope)
           }),
         })
-        const take = answers.take((answer: Answer) => {
+        const look = hearNews(run, (answer: Answer) => {
           const gpu = open.get(answer.id)
           if (gpu !== undefined) came.add(gpu)
           if (answer._tag !== "Began") open.delete(answer.id)
           return hear(answer)
-        })
-        yield* Effect.forever(insistently(take)).pipe(Effect.forkScoped)
-
-        /** Jobs that the queue gives to nobody any more. */
-        const lost = Effect.gen(function* () {
-          const rows = yield* sql<{ id: string; last_failure: string | null }>`
-            SELECT id, last_failure FROM ${table} WHERE ${own} AND state = 'failed'`
-          for (const { id, last_failure } of rows) {
-            if (!open.delete(id)) continue
-            const message = `no worker could take it: ${last_failure?.split("\n", 1)[0] ?? "unknown"}`
-            yield* hear({ _tag: "Failed", id, tag: "NotTaken", message })
-          }
-        })
-        yield* insistently(lost).pipe(Effect.repeat(Schedule.spaced(LOOK)), Effect.forkScoped)
+        }).pipe(Effect.provideContext(database))
+        yield* Effect.suspend(() => (open.size === 0 ? Effect.void : insistently(look))).pipe(
+          Effect.delay(LOOK),
+          Effect.forever,
+          Effect.forkScoped,
+        )
         return executor
       }),
-    ).pipe(Layer.provide([queuesLayer(address), Leases.layer(command)])),
+    ).pipe(Layer.provide([queuesLayer(address, "asks"), Leases.layer(command)])),
 }

@@ -109,8 +109,11 @@ export const unreachable = (address: Address, error: unknown): ClusterUnreachabl
     ? error
     : new ClusterUnreachable({ address: addressText(address), because: reasonOf(error) })
 
-/** Connections to the database; fails with {@link ClusterUnreachable} where it cannot be used. */
-export const databaseLayer = (address: Address) =>
+/**
+ * Connections to the database; fails with {@link ClusterUnreachable} where it cannot be used.
+ * @param waitsForDisk what is not waited for is lost where the database crashes in the second after, the last first
+ */
+export const databaseLayer = (address: Address, { waitsForDisk }: { readonly waitsForDisk: boolean }) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const sql = yield* SqlClient
@@ -126,6 +129,7 @@ export const databaseLayer = (address: Address) =>
         ...Option.match(password(address), { onNone: () => ({}), onSome: (password) => ({ password }) }),
         ssl: address.tls,
         applicationName: "grokscope",
+        startupParameters: waitsForDisk ? {} : { synchronous_commit: "off" },
         connectTimeout: "5 seconds",
         maxConnections: 4,
       }),

@@ -3,23 +3,22 @@
  *
  *     jobs            stages to compute, taken by whichever worker is free
  *     jobs-gpu        those that need a GPU
- *     answers-<run>   to the process that asked for them
+ *     answers-<run>   to the process that asked for them, of jobs that have begun or failed
  *
  * A job names a stage, its key and its input, whose data are digests of artifacts; tensors never pass through. What a stage comes to goes
- * through the artifact store, which all of them share. A job that a worker has taken and does not stand by for {@link EXPIRATION} is
- * given to another, so stages may be computed twice, and keys name content: that does no harm.
+ * through the artifact store, which all of them share; that it is there, the queue of jobs says itself. A job that a worker has taken and does not
+ * stand by for {@link EXPIRATION} is given to another, so stages may be computed twice, and keys name content: that does no harm.
  */
-import { Cause, Effect, Layer, Predicate, References, Schedule } from "effect"
+import { Cause, Effect, Layer, Predicate, References, Schedule, Schema } from "effect"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import { SqlClient } from "effect/sql/SqlClient"
 import { type Address, databaseLayer, unreachable } from "./database.ts"
 import { Answer, Job } from "./job.ts"
 
 /** Raised with the form of jobs or answers: processes of different forms do not see each other's. */
-const FORM = 1
+const FORM = 2
 
-/** The table of the queues. */
-export const TABLE = "grokscope_queue"
+const TABLE = "grokscope_queue"
 const EXPIRATION = "12 seconds"
 const REFRESH = "3 seconds"
 const POLL = "100 millis"
@@ -38,11 +37,61 @@ export const openJobs = (gpu: boolean) =>
     retrySchedule: Schedule.spaced("1 second"),
   })
 
-/** The name of the queue of answers to a run. */
-export const answersTo = (run: string): string => `answers-${run}.${FORM}`
+const answersTo = (run: string): string => `answers-${run}.${FORM}`
 
-export const openAnswers = (run: string) =>
-  PersistedQueue.make({ name: answersTo(run), schema: Answer, maxAttempts: 100 })
+/** Where answers to a run are put. */
+export const openAnswers = (run: string) => PersistedQueue.make({ name: answersTo(run), schema: Answer })
+
+interface Row {
+  readonly sequence: string
+  readonly id: string
+  readonly answer: string | null
+  readonly state: "completed" | "failed"
+  readonly last_failure: string | null
+}
+
+const decodeAnswer = Schema.decodeEffect(Schema.fromJsonString(Answer))
+
+/** What a job has come to. */
+const newsOf = ({ id, answer, state, last_failure }: Row): Effect.Effect<Answer> => {
+  if (answer !== null) return Effect.orDie(decodeAnswer(answer))
+  if (state === "completed") return Effect.succeed({ _tag: "Done", id })
+  const message = `no worker could take it: ${last_failure?.split("\n", 1)[0] ?? "unknown"}`
+  return Effect.succeed({ _tag: "Failed", id, tag: "NotTaken", message })
+}
+
+/** Jobs of a run, by their ids. */
+const jobsOf = (run: string) =>
+  Effect.map(SqlClient, (sql) => sql`id LIKE ${`${run}.%`} AND queue_name LIKE 'jobs%'`)
+
+/**
+ * Hears what a run's jobs have come to since the last time: all at once, so that thousands take few queries. That a job has failed is
+ * put before the job ends and heard before its end. What was heard is forgotten; where that fails, it is heard again.
+ */
+export const hearNews = Effect.fnUntraced(function* (
+  run: string,
+  hear: (answer: Answer) => Effect.Effect<void>,
+) {
+  const sql = yield* SqlClient
+  const answers = sql`queue_name = ${answersTo(run)}`
+  const rows = yield* sql<Row>`
+    SELECT sequence, id, state, last_failure, CASE WHEN ${answers} THEN element END AS answer FROM ${sql(TABLE)}
+    WHERE ${answers} OR (${yield* jobsOf(run)} AND state <> 'pending')
+    ORDER BY state = 'pending' DESC, sequence`
+  if (rows.length === 0) return
+  for (const row of rows) yield* hear(yield* newsOf(row))
+  yield* sql`DELETE FROM ${sql(TABLE)} WHERE ${sql.in(
+    "sequence",
+    rows.map(({ sequence }) => sequence),
+  )}`
+})
+
+/** Forgets what a run has asked for. What workers have begun they end. */
+export const forget = Effect.fnUntraced(function* (run: string) {
+  const sql = yield* SqlClient
+  yield* sql`DELETE FROM ${sql(TABLE)}
+    WHERE queue_name = ${answersTo(run)} OR (${yield* jobsOf(run)} AND (acquired_by IS NULL OR state <> 'pending'))`
+})
 
 /** Forgets jobs and answers that nobody wants any more: those of runs that were killed. */
 const tidying = Effect.gen(function* () {
@@ -52,8 +101,12 @@ const tidying = Effect.gen(function* () {
   yield* Effect.ignore(sql`DELETE FROM ${sql(TABLE)} WHERE state <> 'pending' AND ${old}`)
 })
 
-/** The database's queues; fails with {@link ClusterUnreachable} where they cannot be had. */
-export const queuesLayer = (address: Address) =>
+/**
+ * The database's queues; fails with {@link ClusterUnreachable} where they cannot be had.
+ * @param side of those who compute or of the one who asks. Where a database crashes that has not yet written what workers said last, they
+ * have not said it: their jobs are given away again. So they do not wait for its disk.
+ */
+export const queuesLayer = (address: Address, side: "asks" | "computes") =>
   Layer.effectDiscard(tidying).pipe(
     Layer.provideMerge(PersistedQueue.layer),
     Layer.provide(
@@ -64,7 +117,7 @@ export const queuesLayer = (address: Address) =>
         lockExpiration: EXPIRATION,
       }),
     ),
-    Layer.provideMerge(databaseLayer(address)),
+    Layer.provideMerge(databaseLayer(address, { waitsForDisk: side === "asks" })),
     // That it cannot make its tables is a defect to Effect.
     Layer.catchCause((cause) => Layer.effectContext(Effect.fail(unreachable(address, Cause.squash(cause))))),
     // Of a database that does not answer, it warns twice a second; we say so once.

@@ -55,7 +55,9 @@ export const serve = Effect.fn("serve")(function* (
       )
       yield* Effect.ensuring(compute(stages, job), Fiber.interrupt(began))
     })
-    yield* tell(answerOf(job, yield* Effect.exit(stage)))
+    const end = answerOf(job, yield* Effect.exit(stage))
+    // That it is done, the end of the job says.
+    if (end._tag !== "Done") yield* tell(end)
   })
 
   const one = Effect.forever(insistently(jobs.take(answer)))
