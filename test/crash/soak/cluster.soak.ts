@@ -9,14 +9,12 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Console, Duration, Effect } from "effect"
-import type { Scale } from "../../../src/pipelines/scale.ts"
-import { cli, type Options, start } from "../../commands/process.ts"
+import { type Options, start } from "../../commands/process.ts"
 import { binaries, startPostgres } from "../../services/remote/postgres.ts"
 import { temporaryDirectory } from "../../services/store/temporary.ts"
 import { recordsOf } from "../stores.ts"
 import { type Findings, type Reliability, runPart } from "./figures.ts"
-import { fullStore } from "./settings.ts"
-import { checkpoints, runsBegun, SCALE, sweepIn, twice } from "./sweep.ts"
+import { checkpoints, onOneMachine, runsBegun, SCALE, sweepIn, twice, untilCheckpoints } from "./sweep.ts"
 
 /** Of the hosts in namespaces, of which each has a cable to this one. */
 const NETWORK = "10.213.0.0/16"
@@ -89,20 +87,6 @@ const untilProgress = Effect.fn("untilProgress")(function* (store: string) {
   const before = checkpoints(store)
   while (checkpoints(store) <= before) yield* Effect.sleep(20)
 })
-
-const untilCheckpoints = Effect.fn("untilCheckpoints")(function* (store: string, count: number) {
-  while (checkpoints(store) < count) yield* Effect.sleep(20)
-})
-
-/** What the sweep comes to on one machine. */
-const onOneMachine = Effect.fn("onOneMachine")(function* (scale: Scale) {
-  const directory = yield* temporaryDirectory
-  const store = scale === SCALE && fullStore !== undefined ? fullStore : join(directory, "store")
-  const [took, { code, stderr }] = yield* Effect.timed(cli(sweepIn(directory)(store, scale)))
-  assert.strictEqual(code, 0, stderr)
-  yield* Console.log(`cluster: ${scale} on one machine in ${Duration.format(took)}`)
-  return recordsOf(store)
-}, Effect.scoped)
 
 /** Runs a part where that can be done. */
 const part = <E, R>(name: keyof Reliability, findings: (bin: string) => Effect.Effect<Findings, E, R>) => {

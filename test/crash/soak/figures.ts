@@ -50,6 +50,8 @@ export const Reliability = Schema.Struct({
   cluster: part,
   /** The same while something happens to them. */
   clusterFaults: part,
+  /** Runs whose stages are tasks of Slurm, half of which are cancelled. */
+  slurm: part,
   /** How soon a full run is done that has nothing left to do. */
   warm: part,
 })

@@ -1,10 +1,13 @@
 /** A sweep of twelve runs, for parts that compute it on several machines. With a share below one, runs are small. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { assert } from "@effect/vitest"
+import { Console, Duration, Effect } from "effect"
 import type { Scale } from "../../../src/pipelines/scale.ts"
-import { filesBelow } from "../../services/store/temporary.ts"
-import { eventsOf } from "../stores.ts"
-import { share } from "./settings.ts"
+import { cli } from "../../commands/process.ts"
+import { filesBelow, temporaryDirectory } from "../../services/store/temporary.ts"
+import { eventsOf, recordsOf } from "../stores.ts"
+import { fullStore, share } from "./settings.ts"
 
 const SWEEP = `description: Twelve runs
 base: single
@@ -41,3 +44,18 @@ export const twice = (store: string): number => {
 /** How many runs have journals. */
 export const runsBegun = (store: string): number =>
   eventsOf(store).filter((event) => event._tag === "Started" && event.command.startsWith("run")).length
+
+/** Until trainings have stored so many checkpoints. */
+export const untilCheckpoints = Effect.fn("untilCheckpoints")(function* (store: string, count: number) {
+  while (checkpoints(store) < count) yield* Effect.sleep(20)
+})
+
+/** What the sweep comes to on one machine. */
+export const onOneMachine = Effect.fn("onOneMachine")(function* (scale: Scale) {
+  const directory = yield* temporaryDirectory
+  const store = scale === SCALE && fullStore !== undefined ? fullStore : join(directory, "store")
+  const [took, { code, stderr }] = yield* Effect.timed(cli(sweepIn(directory)(store, scale)))
+  assert.strictEqual(code, 0, stderr)
+  yield* Console.log(`sweep: ${scale} on one machine in ${Duration.format(took)}`)
+  return recordsOf(store)
+}, Effect.scoped)
