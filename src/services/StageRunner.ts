@@ -6,6 +6,7 @@ import { Context, DateTime, Effect, Latch, Layer, Option, Schedule, Schema, Scop
 import { ArtifactStore, type DamagedArtifact, type StageRecord, type StoreError } from "./ArtifactStore.ts"
 import type { CodeFingerprint, FingerprintError } from "./CodeFingerprint.ts"
 import { Executor, StageFailure } from "./executor/Executor.ts"
+import { makeTurns } from "./executor/turns.ts"
 import { Journal } from "./Journal.ts"
 import { Leases } from "./Leases.ts"
 import { type Computation, identify, lookup } from "./lookup.ts"
@@ -109,7 +110,7 @@ export class StageRunner extends Context.Service<
 
         /** Keys are formed and looked up one at a time, so that stages get in line in the order of asking. */
         const turn = yield* Semaphore.make(1)
-        const line = yield* Semaphore.make(MOST_AT_A_TIME)
+        const line = makeTurns(MOST_AT_A_TIME)
         /** What is being computed, by cursor, which has one writer at a time; opens when that ends. */
         const inFlight = new Map<string, Latch.Latch>()
         const ran = new Map<string, Ran>()

@@ -1,31 +1,35 @@
 /** Permits that are given in turn: the lowest turn first, among equals whoever asked first. */
 import { Context, Effect, Latch } from "effect"
+import TinyQueue from "tinyqueue"
 
 /** The turn of what runs in this fiber: its place in a plan. */
 export const Turn = Context.Reference<number>("grokscope/services/executor/Turn", { defaultValue: () => 0 })
 
 interface Waiting {
   readonly turn: number
+  /** How many asked before. */
+  readonly asked: number
   readonly latch: Latch.Latch
-  granted: boolean
+  state: "waiting" | "granted" | "left"
 }
 
-/** At most `count` effects at a time. Someone who is interrupted while waiting leaves the line. */
+/**
+ * At most `count` effects at a time. Someone who is interrupted while waiting leaves the line. A hundred thousand may wait: giving
+ * a permit takes as long as their number has digits, where Effect's `Semaphore` asks each of them.
+ */
 export const makeTurns = (count: number) => {
   let free = count
-  const line: Array<Waiting> = []
+  let asked = 0
+  const line = new TinyQueue<Waiting>([], (a, b) => a.turn - b.turn || a.asked - b.asked)
 
   const release = Effect.suspend(() => {
-    const next = line.reduce<Waiting | undefined>(
-      (first, one) => (first === undefined || one.turn < first.turn ? one : first),
-      undefined,
-    )
+    let next = line.pop()
+    while (next?.state === "left") next = line.pop()
     if (next === undefined) {
       free += 1
       return Effect.void
     }
-    line.splice(line.indexOf(next), 1)
-    next.granted = true
+    next.state = "granted"
     return next.latch.open
   })
 
@@ -34,11 +38,13 @@ export const makeTurns = (count: number) => {
       free -= 1
       return
     }
-    const waiting: Waiting = { turn: yield* Turn, latch: Latch.makeUnsafe(), granted: false }
+    const latch = Latch.makeUnsafe()
+    const waiting: Waiting = { turn: yield* Turn, asked: asked++, latch, state: "waiting" }
     line.push(waiting)
-    yield* Effect.onInterrupt(waiting.latch.await, () => {
-      if (waiting.granted) return release
-      return Effect.sync(() => line.splice(line.indexOf(waiting), 1))
+    yield* Effect.onInterrupt(latch.await, () => {
+      if (waiting.state === "granted") return release
+      waiting.state = "left"
+      return Effect.void
     })
   })
 

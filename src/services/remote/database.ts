@@ -98,7 +98,7 @@ const password = (address: Address): Option.Option<Redacted.Redacted> => {
 }
 
 /** The innermost reason of an error of the database's. */
-const reasonOf = (error: unknown): string => {
+export const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   const inner = error.cause
   return inner === undefined || inner === null ? error.message : reasonOf(inner)

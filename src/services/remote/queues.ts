@@ -12,7 +12,7 @@
 import { Cause, Effect, Layer, Predicate, References, Schedule, Schema } from "effect"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import { SqlClient } from "effect/sql/SqlClient"
-import { type Address, databaseLayer, unreachable } from "./database.ts"
+import { type Address, databaseLayer, reasonOf, unreachable } from "./database.ts"
 import { Answer, Job } from "./job.ts"
 
 /** Raised with the form of jobs or answers: processes of different forms do not see each other's. */
@@ -142,9 +142,10 @@ export const makeInsistently = (tell: (line: string) => Effect.Effect<void>) => 
       // Of a queue that cannot settle a job, Effect makes a defect; the job is given to another.
       Effect.sandbox,
       Effect.tapError((cause) => {
-        if (silent || !isOfDatabase(Cause.squash(cause))) return Effect.void
+        const error = Cause.squash(cause)
+        if (silent || !isOfDatabase(error)) return Effect.void
         silent = true
-        return tell("the database does not answer; trying again every second")
+        return tell(`the database does not answer (${reasonOf(error)}); trying again every second`)
       }),
       Effect.retry({
         schedule: Schedule.spaced("1 second"),

@@ -59,4 +59,17 @@ describe("makeTurns", () => {
       assert.strictEqual(inside, 0)
     }),
   )
+
+  it.live("serves a hundred thousand that wait, as fast as a few", () =>
+    Effect.gen(function* () {
+      const { withPermit } = makeTurns(1)
+      let served = 0
+      const all = Array.from({ length: 100_000 }, () => withPermit(Effect.sync(() => served++)))
+      yield* Effect.timeout(
+        Effect.all([withPermit(Effect.sleep(10)), ...all], { concurrency: "unbounded", discard: true }),
+        "10 seconds", // asking each one who waits takes minutes
+      )
+      assert.strictEqual(served, 100_000)
+    }),
+  )
 })
