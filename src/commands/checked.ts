@@ -6,6 +6,7 @@ import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { paper } from "../pipelines/sizes.ts"
 import { Checked, checkEngine } from "../services/engine/check.ts"
 import { type EngineName, engineNames } from "../services/engine/engines.ts"
+import { isVulkanThere } from "../services/engine/onnx/vulkan.ts"
 import { findAddon } from "../services/engine/tfjsNode/binding.ts"
 
 /** What `doctor --json` prints. */
@@ -29,7 +30,7 @@ export const output = Effect.fn("output")(function* (command: string, args: Read
 /** Whether the engine may take down the process: that of every run cannot, and what is not there cannot either. */
 const isRisky = (engine: EngineName) => {
   if (engine === "onnx") return Effect.succeed(false)
-  return engine === "onnx-webgpu" ? Effect.succeed(true) : Effect.map(findAddon, Option.isSome)
+  return engine === "onnx-webgpu" ? Effect.sync(isVulkanThere) : Effect.map(findAddon, Option.isSome)
 }
 
 /** The paper's training. */

@@ -4,7 +4,7 @@ import { Command, Flag } from "effect/cli"
 import { type Claim, ClaimRow, correct, evaluateClaim, untestedRow, upstreamOf } from "../pipelines/Claim.ts"
 import { claims } from "../pipelines/claims.ts"
 import { isStage } from "../pipelines/derive.ts"
-import { evaluator, type Node, type Resolve } from "../pipelines/Node.ts"
+import { evaluator, type Node, type Resolve, settle } from "../pipelines/Node.ts"
 import { inOrder } from "../pipelines/order.ts"
 import { expectations } from "../pipelines/outlook.ts"
 import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../pipelines/paper.ts"
@@ -34,6 +34,7 @@ import {
   runnerLayer,
   sbatch,
   scale,
+  stopsAll,
   store,
   threads,
   workers,
@@ -120,10 +121,12 @@ const evaluate = Effect.fnUntraced(function* ({ nodes, list, features, planned }
   )
   // What the first claims need goes first, so rows appear early; all are asked for at once, so no worker is idle.
   const { workers } = yield* StageRunner
-  const resolve = evaluator(inOrder(planned, workers))
+  const ordered = inOrder(planned, workers)
+  const resolve = evaluator(ordered)
   yield* progress.say(claimsHeader)
-  const [rows] = yield* Effect.all(
+  const [, rows] = yield* Effect.all(
     [
+      stopsAll(options) ? Effect.void : settle(ordered, resolve),
       Effect.forEach(list, (claim) => rowOf(claim, resolve, isTolerable), sideBySide),
       // Tables alone need these; what fails leaves no rows.
       Effect.forEach(

@@ -7,7 +7,7 @@ import { SMOKE_NOTE } from "../pipelines/scale.ts"
 import { comparisonTable } from "../report/comparisonText.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { BadInput } from "./BadInput.ts"
-import { isTolerableUnless, type OnFailure, requireWritable } from "./options.ts"
+import { isTolerableUnless, type OnFailure, requireWritable, stopsAll } from "./options.ts"
 import { retryDamaged } from "./retryDamaged.ts"
 
 /** Some cells could not be measured; what could be is written. */
@@ -42,7 +42,8 @@ export const runAblation = Effect.fn("runAblation")(function* (
     .pipe(Effect.mapError(({ message }) => new BadInput({ message: `--out ${directory}: ${message}` })))
   const sizes = planned.scale === "smoke" ? SMOKE_NOTE : "the paper's sizes but for what varies"
   const evidence = `${sizes}; seeds ${planned.seeds.join(", ")}`
-  const comparison = yield* retryDamaged(evaluateAblation(planned, evidence, isTolerableUnless(options)))
+  const onFailure = { failFast: stopsAll(options), isTolerable: isTolerableUnless(options) }
+  const comparison = yield* retryDamaged(evaluateAblation(planned, evidence, onFailure))
   const code = yield* Effect.flatMap(CodeFingerprint, ({ of }) => of(import.meta.url))
   const { writeComparison } = yield* loadWriting
   yield* writeComparison(directory, comparison, code)

@@ -144,6 +144,13 @@ export const evaluator = (planned: ReadonlyArray<Node<unknown>> = []): Resolve =
   return resolve
 }
 
+/**
+ * Asks for nodes, one after another in line, and waits for all, whatever fails. Whoever asks for several ends with the first that fails,
+ * and what they alone had asked for ends with them: not where this has asked before.
+ */
+export const settle = (nodes: ReadonlyArray<Node<unknown>>, resolve: Resolve) =>
+  Effect.forEach(nodes, (node) => Effect.result(resolve(node)), { ...sideBySide, discard: true })
+
 /** Seconds by label, for progress to estimate from. */
 type Expected = Effect.Effect<ReadonlyMap<string, number>>
 

@@ -5,7 +5,7 @@ import { StageRunner } from "../services/StageRunner.ts"
 import { estimate } from "./Claim.ts"
 import type { Cell, Comparison } from "./comparison.ts"
 import { isStage } from "./derive.ts"
-import { closure, evaluator, type Node, type Resolve } from "./Node.ts"
+import { closure, evaluator, type Node, type Resolve, settle } from "./Node.ts"
 import { inOrder } from "./order.ts"
 import { expectations } from "./outlook.ts"
 import type { PlannedAblation, PlannedCell } from "./planAblation.ts"
@@ -60,11 +60,14 @@ const measure = Effect.fnUntraced(function* ({ runs }: PlannedCell, id: string, 
   return { ...own, beside: Object.fromEntries(beside) }
 })
 
-/** The cells of an ablation, in their order; what fails with an error that `isTolerable` accepts is said in its cell. */
+/**
+ * The cells of an ablation, in their order; what fails with an error that `isTolerable` accepts is said in its cell. Everything else is
+ * computed that does not depend on what failed; or, with `failFast`, what still runs is interrupted.
+ */
 export const evaluateAblation = Effect.fn("evaluateAblation")(function* (
   planned: PlannedAblation,
   evidence: string,
-  isTolerable: (error: Error) => boolean,
+  { failFast, isTolerable }: { readonly failFast: boolean; readonly isTolerable: (error: Error) => boolean },
 ) {
   const progress = yield* Progress
   const nodes = nodesOf(planned)
@@ -74,8 +77,9 @@ export const evaluateAblation = Effect.fn("evaluateAblation")(function* (
     expect(nodes),
   )
   const { workers } = yield* StageRunner
-  const resolve = evaluator(inOrder(nodes, workers))
-  const cells = yield* Effect.forEach(
+  const ordered = inOrder(nodes, workers)
+  const resolve = evaluator(ordered)
+  const evaluated = Effect.forEach(
     planned.cells,
     Effect.fnUntraced(function* (cell) {
       const outcomes = yield* Effect.forEach(
@@ -94,6 +98,10 @@ export const evaluateAblation = Effect.fn("evaluateAblation")(function* (
       const { id, settings, isBase } = cell
       return { id, settings, isBase, measured, failed } satisfies Cell
     }),
+    sideBySide,
+  )
+  const [, cells] = yield* Effect.all(
+    [failFast ? Effect.void : settle(ordered, resolve), evaluated],
     sideBySide,
   )
   const { name, description, scale, seeds, axes, metrics, waived, config } = planned

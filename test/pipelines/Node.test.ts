@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, Schema } from "effect"
-import { closure, evaluateAll, evaluator, Node, node } from "../../src/pipelines/Node.ts"
+import { Effect, Fiber, Latch, Result, Schema } from "effect"
+import { closure, evaluateAll, evaluator, Node, node, settle } from "../../src/pipelines/Node.ts"
 import { Progress } from "../../src/services/Progress.ts"
 import { stage } from "../../src/services/Stage.ts"
 import { idle } from "./idle.ts"
@@ -304,5 +304,29 @@ describe("evaluateAll", () => {
       const error = yield* Effect.flip(evaluateAll([both, uses("one", [shared])], { failFast: true }))
       assert.strictEqual(error.message, "broken")
     }).pipe(Effect.provide(idle())),
+  )
+
+  it.live(
+    "are all computed where they were settled, once, though who asks for several ends with one that fails",
+    () =>
+      Effect.gen(function* () {
+        const began: Array<string> = []
+        const ended: Array<string> = []
+        const slow = new Node<number>("slow", "stage", [], () =>
+          Effect.gen(function* () {
+            began.push("slow")
+            yield* Effect.sleep(50)
+            return ended.push("slow")
+          }),
+        )
+        const bad = new Node<number>("bad", "stage", [], () => Effect.fail(new Error("bad")))
+        const resolve = evaluator()
+        const both = Effect.forEach([slow, bad], resolve, { concurrency: "unbounded" })
+        const [, outcome] = yield* Effect.all([settle([slow, bad], resolve), Effect.result(both)], {
+          concurrency: "unbounded",
+        })
+        assert.isTrue(Result.isFailure(outcome))
+        assert.deepStrictEqual({ began, ended }, { began: ["slow"], ended: ["slow"] })
+      }).pipe(Effect.provide(idle())),
   )
 })
