@@ -51,8 +51,11 @@ interface Task {
   readonly job: string
   readonly file: string
   readonly log: string
-  /** As `squeue` names it. */
+  /** Of its array, and its own, as `squeue` names them. */
+  readonly array: string
   readonly id: string
+  state: string
+  /** Looks since it has ended, without an answer. */
   missed: number
 }
 
@@ -156,7 +159,8 @@ export const SlurmExecutor = {
           const [number] = id.split(";")
           for (const [i, { id: job }] of jobs.entries()) {
             const log = path.join(array, `${i}.log`)
-            tasks.set(job, { job, file: fileOf(i), log, id: `${number}_${i}`, missed: 0 })
+            const id = `${number}_${i}`
+            tasks.set(job, { job, file: fileOf(i), log, array: number, id, state: "unseen", missed: 0 })
           }
           yield* progress.say(
             `Slurm job ${number}: ${jobs.length} ${jobs.length === 1 ? "stage" : "stages"}, logs in ${array}`,
@@ -185,7 +189,7 @@ export const SlurmExecutor = {
           })
         })
 
-        /** States of this run's tasks that Slurm remembers, by their names. */
+        /** States of this run's tasks that Slurm remembers, by their names; for minutes, of those that have begun. */
         const remembered = Effect.map(
           slurm("squeue", ["-h", "-r", "-t", "all", "-n", name, "-o", "%F_%K %T"]),
           (text) => {
@@ -209,7 +213,13 @@ export const SlurmExecutor = {
             }
             // Slurm itself may not answer for a while.
             if (Option.isNone(states)) continue
-            const state = states.value.get(task.id) ?? "forgotten"
+            const state =
+              states.value.get(task.id) ??
+              // An array that was cancelled before any of its tasks began is one line.
+              states.value.get(`${task.array}_N/A`) ??
+              // One of several that was cancelled before it began is none.
+              (/^(PENDING|CANCELLED)/.test(task.state) ? "CANCELLED" : "forgotten")
+            task.state = state
             if (state === "RUNNING") yield* hear({ _tag: "Began", id: task.job, by: task.id })
             task.missed = ALIVE.test(state) ? 0 : task.missed + 1
             if (task.missed < (ENDED.test(state) ? 2 : PATIENCE)) continue

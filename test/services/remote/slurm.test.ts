@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { cli, start } from "../../commands/process.ts"
 import { computedIn, eventsOf, recordsOf } from "../../crash/stores.ts"
 import { labels, settings, tiny } from "../../pipelines/tiny.ts"
@@ -60,6 +60,21 @@ suite("Slurm", () => {
           assert.match(refused.stderr, /error: [^\n]*sbatch did not take it: [^\n]*partition[^\n]*\n$/)
         }),
       TIMEOUT,
+    )
+
+    it.effect("sees at once that a task was cancelled before it began", () =>
+      Effect.gen(function* () {
+        const { env, slurm } = yield* startSlurm
+        const store = join(yield* temporaryDirectory, "store")
+        const asking = yield* start(run(store, "--executor", "slurm", "--sbatch=--hold"), { env })
+        const waiting = () => slurm("squeue", "-h", "-r", "-o", "%F_%K").trim()
+        while (waiting() === "") yield* Effect.sleep(100)
+        slurm("scancel", waiting())
+        const [took, { code, stderr }] = yield* Effect.timed(asking.finished)
+        assert.strictEqual(code, 1)
+        assert.match(stderr, /error: Slurm task \d+_0 ended without an answer, cancelled/)
+        assert.isBelow(Duration.toSeconds(took), 30)
+      }),
     )
   })
 })
