@@ -42,11 +42,12 @@ const answersTo = (run: string): string => `answers-${run}.${FORM}`
 /** Where answers to a run are put. */
 export const openAnswers = (run: string) => PersistedQueue.make({ name: answersTo(run), schema: Answer })
 
+/** An answer, or a job that has ended. */
 interface Row {
   readonly sequence: string
   readonly id: string
   readonly answer: string | null
-  readonly state: "completed" | "failed"
+  readonly state: string
   readonly last_failure: string | null
 }
 
