@@ -147,7 +147,7 @@ describe("evaluator", () => {
     }).pipe(Effect.provide(idle())),
   )
 
-  it.effect("fails with the failure of the node that failed, and runs nothing after it", () =>
+  it.effect("fails with the failure of the node that failed, and runs nothing that depends on it", () =>
     Effect.gen(function* () {
       const { ran, ...stages } = arithmetic()
       const broken = stage({
@@ -161,7 +161,11 @@ describe("evaluator", () => {
       })
       const error = yield* Effect.flip(evaluator()(node(stages.double, { of: total })))
       assert.strictEqual(error.message, "no number")
-      assert.deepStrictEqual(ran, ["number 1"])
+      // Whether the number beside it is still computed is a matter of moments.
+      assert.deepStrictEqual(
+        ran.filter((name) => name !== "number 3"),
+        ["number 1"],
+      )
     }).pipe(Effect.provide(idle())),
   )
 
