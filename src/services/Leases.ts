@@ -38,6 +38,8 @@ const PATIENCE = 12_000
 const FEW = 64
 /** One whose file is older than this when it is first seen has stopped too, however far clocks are apart. */
 const LONG_AGO = 3_600_000
+/** The sign of one that has stopped stays for so long, unless it is known to be dead: it may be suspended. */
+const FORGOTTEN = 86_400_000
 
 /** A process at work on a store. */
 export const WorkingProcess = Schema.Struct({
@@ -134,31 +136,37 @@ export class Leases extends Context.Service<
           startTick: Option.getOrNull(yield* startTickOf(process.pid)),
         }
 
+        /** Milliseconds since a process wrote its sign, by the clock of the file system. */
+        const ageOf = Effect.fnUntraced(function* (id: string) {
+          const info = yield* Effect.option(fs.stat(path.join(processes, `${id}.json`)))
+          const written = Option.flatMap(info, ({ mtime }) => mtime)
+          const now = yield* Clock.currentTimeMillis
+          return Option.match(written, { onNone: () => 0, onSome: (time) => now - time.getTime() })
+        })
         /** When a heartbeat of another machine was first seen as it is now. */
         const seen = new Map<string, { readonly beats: number; readonly at: number }>()
         const beatsStill = Effect.fnUntraced(function* (id: string, { beats }: WorkingProcess) {
           const now = yield* Clock.currentTimeMillis
           const before = seen.get(id)
           if (before?.beats === beats) return now - before.at < PATIENCE
-          const info = yield* Effect.option(fs.stat(path.join(processes, `${id}.json`)))
-          const written = Option.flatMap(info, ({ mtime }) => mtime)
-          const isOld = Option.exists(written, (time) => now - time.getTime() > LONG_AGO)
+          const isOld = (yield* ageOf(id)) > LONG_AGO
           seen.set(id, { beats, at: isOld ? Number.NEGATIVE_INFINITY : now })
           return !isOld
         })
-        const lives = (id: string, other: WorkingProcess) => {
-          const isHere =
-            other.startTick !== null &&
-            other.boot !== null &&
-            other.boot === boot &&
-            other.namespace === namespace
-          return isHere
+        /** Whether a process can be looked up. */
+        const isHere = (other: WorkingProcess): boolean =>
+          other.startTick !== null &&
+          other.boot !== null &&
+          other.boot === boot &&
+          other.namespace === namespace
+        const lives = (id: string, other: WorkingProcess) =>
+          isHere(other)
             ? Effect.map(startTickOf(other.pid), (tick) => Option.contains(tick, other.startTick))
             : beatsStill(id, other)
-        }
+        const signOf = (id: string) => read(path.join(processes, `${id}.json`), WorkingProcess)
         /** The process of an id, if it lives. */
         const living = Effect.fnUntraced(function* (id: string) {
-          const other = yield* read(path.join(processes, `${id}.json`), WorkingProcess)
+          const other = yield* signOf(id)
           return Option.isSome(other) && (yield* lives(id, other.value))
             ? other
             : Option.none<WorkingProcess>()
@@ -192,8 +200,10 @@ export class Leases extends Context.Service<
             )
             yield* makeDirectories(leases).pipe(Effect.provideContext(services), attempt("write", leases))
             for (const name of yield* list(processes)) {
-              if (Option.isNone(yield* living(path.basename(name, ".json"))))
-                yield* remove(path.join(processes, name))
+              const id = path.basename(name, ".json")
+              if (Option.isSome(yield* living(id))) continue
+              const isElsewhere = Option.exists(yield* signOf(id), (other) => !isHere(other))
+              if (!isElsewhere || (yield* ageOf(id)) > FORGOTTEN) yield* remove(path.join(processes, name))
             }
           }).pipe(Scope.provide(scope)),
         )

@@ -186,4 +186,22 @@ describe("a lease", () => {
       for (const _ of [1, 2]) assert.isFalse((yield* later.living).has("other"))
     }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
   )
+
+  it.live("of another machine may be suspended for a day until its store does not know it any more", () =>
+    Effect.gen(function* () {
+      const { root } = yield* ArtifactStore
+      yield* Effect.flatMap(another(), ({ introduce }) => introduce)
+      yield* pretend("a", { host: "elsewhere", boot: "another boot", pid: 1 })
+      const seenAfter = Effect.fn("seenAfter")(function* (hours: number) {
+        const then = Date.now() / 1000 - hours * 3600
+        utimesSync(join(root, "processes", "other.json"), then, then)
+        const later = yield* another()
+        yield* later.introduce
+        return yield* later.sees("other")
+      })
+      assert.strictEqual(yield* seenAfter(0), "living")
+      assert.strictEqual(yield* seenAfter(23), "dead")
+      assert.strictEqual(yield* seenAfter(25), "nothing")
+    }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
+  )
 })
