@@ -3,6 +3,7 @@ import { Effect, FileSystem, Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { stages } from "../pipelines/registry.ts"
 import { type EngineName, isOnGpu } from "../services/engine/engines.ts"
+import { WORKER } from "../services/Journal.ts"
 import { Leases } from "../services/Leases.ts"
 import { Progress } from "../services/Progress.ts"
 import { answerOf, compute } from "../services/remote/answer.ts"
@@ -28,8 +29,6 @@ import {
 } from "./options.ts"
 import { otlp, watched } from "./telemetry.ts"
 
-const COMMAND = "worker"
-
 const task = Flag.String("task").pipe(
   Flag.withMetavar("FILE"),
   Flag.withDescription("Compute the one stage that is asked for in this file, and end, as Slurm's tasks do"),
@@ -46,10 +45,10 @@ interface Options {
 }
 
 /** What stages of others are computed with, up to `count` at a time. */
-const runnerOf = (options: Options, count: number, leases = Leases.layer(COMMAND)) =>
+const runnerOf = (options: Options, count: number, leases = Leases.layer(WORKER)) =>
   runnerLayer({
     ...options,
-    command: COMMAND,
+    command: WORKER,
     workers: count,
     scale: "paper",
     leases,
@@ -59,9 +58,9 @@ const runnerOf = (options: Options, count: number, leases = Leases.layer(COMMAND
 /** Takes stages from the queue until it is stopped. */
 const serving = Effect.fn("serving")(function* (options: Options) {
   const address = yield* clusterAddress(options.cluster)
-  const count = yield* workersFor(COMMAND, options)
+  const count = yield* workersFor(WORKER, options)
   const atATime = Math.max(count, options.ensemble)
-  const leases = Leases.layer(COMMAND)
+  const leases = Leases.layer(WORKER)
   return yield* Effect.gen(function* () {
     yield* requireWritable
     yield* Effect.flatMap(Leases, ({ introduce }) => introduce)
@@ -93,13 +92,13 @@ const computing = Effect.fn("computing")(function* (file: string, options: Optio
 })
 
 export const worker = Command.make(
-  COMMAND,
+  WORKER,
   { cluster, task, store, workers, engine, threads, ensemble, otlp },
   (options) =>
     Option.match(options.task, {
       onNone: () => serving(options),
       onSome: (file) => computing(file, options),
-    }).pipe(watched(COMMAND, options.otlp)),
+    }).pipe(watched(WORKER, options.otlp)),
 ).pipe(
   Command.withDescription(descriptions.worker),
   Command.withExamples([

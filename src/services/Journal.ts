@@ -26,6 +26,9 @@ import { makeDirectories } from "./store/files.ts"
 /** Names the file that a process prints to, for its journal. */
 export const LOG = "GROKSCOPE_LOG"
 
+/** The command of a process that computes what others ask for: what it does they want, not itself. */
+export const WORKER = "worker"
+
 /** Milliseconds that an event of little weight may wait to be written. */
 const FLUSH = 100
 
@@ -43,6 +46,8 @@ export const RunEvent = Schema.Union([
   }),
   /** Was stored. */
   Schema.TaggedStruct("Found", computation),
+  /** Other processes are asked to compute it. */
+  Schema.TaggedStruct("Asked", computation),
   /** Is computed from now on, on a cursor that keeps what is done if it never ends. */
   Schema.TaggedStruct("Began", { ...computation, cursor: Schema.String }),
   Schema.TaggedStruct("Computed", {
@@ -129,9 +134,9 @@ export class Journal extends Context.Service<
           append: (event) =>
             turn
               .withPermit(
-                // What is found is told in batches: a run that finds everything does little else.
+                // What is found or asked for is told in batches: a run that finds everything does little else.
                 Effect.flatMap(opened, ({ file }) =>
-                  event._tag === "Found" ? note(event) : write(file, event),
+                  event._tag === "Found" || event._tag === "Asked" ? note(event) : write(file, event),
                 ),
               )
               .pipe(failed("write", directory)),

@@ -212,7 +212,8 @@ export class StageRunner extends Context.Service<
               return yield* new Elsewhere()
             yield* append({ _tag: "Began", ...named, cursor: cursorKey })
           }).pipe(Scope.provide(scope))
-          const computed = yield* executor.compute(stage, input, { key, cursorKey, label, begin }).pipe(
+          const ask = append({ _tag: "Asked", ...named })
+          const computed = yield* executor.compute(stage, input, { key, cursorKey, label, begin, ask }).pipe(
             Effect.tapError((error) =>
               error instanceof Elsewhere
                 ? Effect.void

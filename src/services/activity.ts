@@ -1,6 +1,6 @@
 /** What goes on on a store: which processes are at work, on what, and how the last runs went. Changes nothing. */
 import { Effect, Schema } from "effect"
-import { type PastRun, pastRuns, type RunEvent } from "./Journal.ts"
+import { type PastRun, pastRuns, type RunEvent, WORKER } from "./Journal.ts"
 import { Leases } from "./Leases.ts"
 
 /** Runs that are listed. */
@@ -44,10 +44,10 @@ export type Activity = typeof Activity.Type
 const count = (events: ReadonlyArray<RunEvent>, tag: RunEvent["_tag"]): number =>
   events.filter(({ _tag }) => _tag === tag).length
 
-/** A run in short; none where its journal has no readable beginning. */
+/** A run in short; none where its journal has no readable beginning, or is that of a worker. */
 const summarise = ({ events }: PastRun, working: Activity["working"]): ReadonlyArray<Run> => {
   const [started] = events
-  if (started?._tag !== "Started") return []
+  if (started?._tag !== "Started" || started.command === WORKER) return []
   const { command, at: startedAt, pid, host } = started
   const ended = events.find((event) => event._tag === "Ended")
   const isRunning = working.some((process) => process.pid === pid && process.host === host)

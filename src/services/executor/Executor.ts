@@ -34,6 +34,8 @@ export interface Task<E = never> {
   readonly label: string
   /** Comes first when it is its turn; a failure calls the computation off. */
   readonly begin: Effect.Effect<void, E>
+  /** Comes first instead where other processes are asked to compute it. */
+  readonly ask: Effect.Effect<void, E>
 }
 
 /** The encoded output that a worker replies, or its failure. A defect there is a defect here. */

@@ -1,5 +1,5 @@
 /** Which runs of a store still count, by their journals. Pure. */
-import type { PastRun } from "../Journal.ts"
+import { type PastRun, WORKER } from "../Journal.ts"
 import type { WorkingProcess } from "../Leases.ts"
 import type { StoreName } from "../store/layout.ts"
 
@@ -8,7 +8,7 @@ export interface RootRun {
   readonly command: string
   /** Whether its process lives. */
   readonly isWorking: boolean
-  /** What it found, computed or began to compute. */
+  /** What it found, computed, began to compute or asked others for. */
   readonly keys: ReadonlySet<string>
 }
 
@@ -31,6 +31,7 @@ const keysOf = ({ events }: PastRun): ReadonlySet<string> =>
 
 /**
  * Of each command the latest run that ended well, and every run that began after it; and every run of a living process.
+ * Those that others asked for are theirs, not the worker's.
  * `runs` are oldest first.
  */
 export const rootRuns = (
@@ -39,6 +40,7 @@ export const rootRuns = (
 ): ReadonlyArray<RootRun> => {
   const working = [...processes]
   return [...Map.groupBy(runs, commandOf)].flatMap(([command, ofCommand]) => {
+    if (command === WORKER) return []
     const latest = ofCommand.findLastIndex(isDone)
     return ofCommand.flatMap((run, i) => {
       const isWorking = working.some((process) => isOf(run, process))

@@ -8,7 +8,7 @@ import { Progress } from "../Progress.ts"
 import { makeAsking } from "./asking.ts"
 import { type Address, addressText } from "./database.ts"
 import type { Answer } from "./job.ts"
-import { forget, hearNews, makeInsistently, openJobs, queuesLayer } from "./queues.ts"
+import { forget, hearNews, makeInsistence, openJobs, queuesLayer } from "./queues.ts"
 
 /** Nobody has taken any job after so long: there may be no workers. */
 const SUSPICION = "10 seconds"
@@ -35,7 +35,7 @@ export const ClusterExecutor = {
         const scope = yield* Effect.scope
         const run = yield* introduce
         const jobs = { cpu: yield* openJobs(false), gpu: yield* openJobs(true) }
-        const insistently = makeInsistently(progress.say)
+        const { promptly } = makeInsistence(progress.say)
         yield* Effect.addFinalizer(() => Effect.ignore(Effect.provideContext(forget(run), database)))
 
         /** Jobs that are not done, and whether each is for a GPU; the kinds that were asked for, and those that have answered. */
@@ -56,7 +56,7 @@ export const ClusterExecutor = {
           submit: Effect.fnUntraced(function* (job) {
             const { id, gpu } = job
             open.set(id, gpu)
-            yield* insistently((gpu ? jobs.gpu : jobs.cpu).offer(job, { id }))
+            yield* promptly((gpu ? jobs.gpu : jobs.cpu).offer(job, { id }))
             if (wanted.has(gpu)) return
             wanted.add(gpu)
             yield* Effect.forkIn(suspect(gpu), scope)
@@ -68,7 +68,7 @@ export const ClusterExecutor = {
           if (answer._tag !== "Began") open.delete(answer.id)
           return hear(answer)
         }).pipe(Effect.provideContext(database))
-        yield* Effect.suspend(() => (open.size === 0 ? Effect.void : insistently(look))).pipe(
+        yield* Effect.suspend(() => (open.size === 0 ? Effect.void : promptly(look))).pipe(
           Effect.delay(LOOK),
           Effect.forever,
           Effect.forkScoped,

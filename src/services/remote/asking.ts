@@ -8,6 +8,8 @@ import type { Answer, Job } from "./job.ts"
 
 /** For the order of stages alone: nobody knows how many others there will be. */
 const WORKERS = 64
+/** After a worker took this process for dead: its next heartbeat shows that it lives. */
+const AGAIN = "4 seconds"
 
 type End = Exclude<Answer, { readonly _tag: "Began" }>
 
@@ -15,6 +17,8 @@ interface Asked {
   readonly began: Latch.Latch
   readonly end: Deferred.Deferred<End>
 }
+
+class Dropped extends Schema.TaggedError<Dropped>()("Dropped", {}) {}
 
 /**
  * @param run names this process to those who answer
@@ -38,25 +42,47 @@ export const makeAsking = Effect.fnUntraced(function* (way: {
     if (answer._tag !== "Began") yield* Deferred.succeed(waiting.end, answer)
   })
 
+  let isTold = false
+  const tellOfDropping = Effect.suspend(() => {
+    if (isTold) return Effect.void
+    isTold = true
+    return progress.say(
+      "workers took this process for dead, for its sign in the store did not change for a while; asking again",
+    )
+  })
+
   const executor = Executor.of({
     workers: WORKERS,
-    compute: Effect.fn("Executor.compute")(function* (stage, input, { key, label }) {
+    compute: Effect.fn("Executor.compute")(function* (stage, input, { key, label, ask }) {
       const { name, usesEngine } = stage
       const gpu = usesEngine && isOnGpu(way.engine)
       const encoded = yield* Schema.encodeEffect(stage.input)(input)
-      const own: Asked = { began: Latch.makeUnsafe(), end: yield* Deferred.make<End>() }
-      const id = `${way.run}.${count++}`
-      asked.set(id, own)
-      const job = { run: way.run, id, stage: name, key, label, gpu, input: encoded, span: yield* spanName }
-      return yield* Effect.gen(function* () {
-        yield* way.submit(job)
-        yield* own.began.await
-        const end = yield* progress.running(label, Deferred.await(own.end))
-        if (end._tag === "Failed") {
-          return yield* new StageFailure({ stage: name, label, tag: end.tag, message: end.message })
-        }
-        return Option.none()
-      }).pipe(Effect.ensuring(Effect.sync(() => asked.delete(id))))
+      const span = yield* spanName
+      const interpret = Effect.fnUntraced(function* (end: End) {
+        if (end._tag === "Dropped") return yield* new Dropped()
+        if (end._tag === "Done") return Option.none()
+        return yield* new StageFailure({ stage: name, label, tag: end.tag, message: end.message })
+      })
+      const once = Effect.suspend(() => {
+        const own: Asked = { began: Latch.makeUnsafe(), end: Deferred.makeUnsafe() }
+        const id = `${way.run}.${count++}`
+        asked.set(id, own)
+        return way
+          .submit({ run: way.run, id, stage: name, key, label, gpu, input: encoded, span })
+          .pipe(
+            Effect.andThen(own.began.await),
+            Effect.andThen(progress.running(label, Effect.flatMap(Deferred.await(own.end), interpret))),
+            Effect.ensuring(Effect.sync(() => asked.delete(id))),
+          )
+      })
+      const answered: Effect.Effect<
+        Option.Option<never>,
+        StageFailure | Schema.SchemaError
+      > = Effect.catchTag(once, "Dropped", () =>
+        tellOfDropping.pipe(Effect.andThen(Effect.sleep(AGAIN)), Effect.andThen(answered)),
+      )
+      yield* ask
+      return yield* answered
     }),
   })
   return { executor, hear, isWaitedFor: (id: string) => asked.has(id) }

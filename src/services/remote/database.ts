@@ -131,6 +131,7 @@ export const databaseLayer = (address: Address, { waitsForDisk }: { readonly wai
         applicationName: "grokscope",
         startupParameters: waitsForDisk ? {} : { synchronous_commit: "off" },
         connectTimeout: "5 seconds",
+        keepAlive: "10 seconds",
         maxConnections: 4,
       }),
     ),

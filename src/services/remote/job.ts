@@ -24,6 +24,8 @@ export const Answer = Schema.Union([
   Schema.TaggedStruct("Began", { id, by: Schema.String }),
   /** Its output is in the store. */
   Schema.TaggedStruct("Done", { id }),
+  /** Nobody computes it: its process looked dead to a worker. */
+  Schema.TaggedStruct("Dropped", { id }),
   Schema.TaggedStruct("Failed", { id, tag: Schema.String, message: Schema.String }),
 ])
 export type Answer = typeof Answer.Type

@@ -3,7 +3,7 @@
  *
  *     jobs            stages to compute, taken by whichever worker is free
  *     jobs-gpu        those that need a GPU
- *     answers-<run>   to the process that asked for them, of jobs that have begun or failed
+ *     answers-<run>   to the process that asked for them, of jobs that have begun, failed or were dropped
  *
  * A job names a stage, its key and its input, whose data are digests of artifacts; tensors never pass through. What a stage comes to goes
  * through the artifact store, which all of them share; that it is there, the queue of jobs says itself. A job that a worker has taken and does not
@@ -16,12 +16,14 @@ import { type Address, databaseLayer, reasonOf, unreachable } from "./database.t
 import { Answer, Job } from "./job.ts"
 
 /** Raised with the form of jobs or answers: processes of different forms do not see each other's. */
-const FORM = 2
+const FORM = 3
 
 const TABLE = "grokscope_queue"
 const EXPIRATION = "12 seconds"
 const REFRESH = "3 seconds"
 const POLL = "100 millis"
+/** What takes longer is asked again on another connection: a host that is gone does not say so. */
+const PATIENCE = "30 seconds"
 
 /** How often a job is given to a worker: whoever takes it last says that those before it gave it up. */
 export const MOST_ATTEMPTS = 12
@@ -62,11 +64,10 @@ const newsOf = ({ id, answer, state, last_failure }: Row): Effect.Effect<Answer>
 }
 
 /** Jobs of a run, by their ids. */
-const jobsOf = (run: string) =>
-  Effect.map(SqlClient, (sql) => sql`id LIKE ${`${run}.%`} AND queue_name LIKE 'jobs%'`)
+const jobsOf = (sql: SqlClient, run: string) => sql`id LIKE ${`${run}.%`} AND queue_name LIKE 'jobs%'`
 
 /**
- * Hears what a run's jobs have come to since the last time: all at once, so that thousands take few queries. That a job has failed is
+ * Hears what a run's jobs have come to since the last time: all at once, so that thousands take few queries. That a job has failed or was dropped is
  * put before the job ends and heard before its end. What was heard is forgotten; where that fails, it is heard again.
  */
 export const hearNews = Effect.fnUntraced(function* (
@@ -77,8 +78,8 @@ export const hearNews = Effect.fnUntraced(function* (
   const answers = sql`queue_name = ${answersTo(run)}`
   const rows = yield* sql<Row>`
     SELECT sequence, id, state, last_failure, CASE WHEN ${answers} THEN element END AS answer FROM ${sql(TABLE)}
-    WHERE ${answers} OR (${yield* jobsOf(run)} AND state <> 'pending')
-    ORDER BY state = 'pending' DESC, sequence`
+    WHERE ${answers} OR (${jobsOf(sql, run)} AND state <> 'pending')
+    ORDER BY ${answers} DESC, sequence`
   if (rows.length === 0) return
   for (const row of rows) yield* hear(yield* newsOf(row))
   yield* sql`DELETE FROM ${sql(TABLE)} WHERE ${sql.in(
@@ -91,13 +92,13 @@ export const hearNews = Effect.fnUntraced(function* (
 export const forget = Effect.fnUntraced(function* (run: string) {
   const sql = yield* SqlClient
   yield* sql`DELETE FROM ${sql(TABLE)}
-    WHERE queue_name = ${answersTo(run)} OR (${yield* jobsOf(run)} AND (acquired_by IS NULL OR state <> 'pending'))`
+    WHERE queue_name = ${answersTo(run)} OR (${jobsOf(sql, run)} AND (acquired_by IS NULL OR state <> 'pending'))`
 })
 
 /** Forgets jobs and answers that nobody wants any more: those of runs that were killed. */
 const tidying = Effect.gen(function* () {
   const sql = yield* SqlClient
-  const old = sql`created_at < NOW() - INTERVAL '1 day' AND acquired_by IS NULL`
+  const old = sql`updated_at < NOW() - INTERVAL '1 day' AND acquired_by IS NULL`
   yield* Effect.ignore(sql`DELETE FROM ${sql(TABLE)} WHERE queue_name LIKE 'answers-%' AND ${old}`)
   yield* Effect.ignore(sql`DELETE FROM ${sql(TABLE)} WHERE state <> 'pending' AND ${old}`)
 })
@@ -121,23 +122,32 @@ export const queuesLayer = (address: Address, side: "asks" | "computes") =>
     Layer.provideMerge(databaseLayer(address, { waitsForDisk: side === "asks" })),
     // That it cannot make its tables is a defect to Effect.
     Layer.catchCause((cause) => Layer.effectContext(Effect.fail(unreachable(address, Cause.squash(cause))))),
-    // Of a database that does not answer, it warns twice a second; we say so once.
+    // Of a database that does not answer, it warns twice a second; `makeInsistence` says so once.
     Layer.provide(Layer.succeed(References.MinimumLogLevel, "Error")),
   )
 
 const isOfDatabase = (error: unknown): boolean =>
-  Predicate.hasProperty(error, "_tag") && (error._tag === "PersistedQueueError" || error._tag === "SqlError")
+  Predicate.hasProperty(error, "_tag") &&
+  ["PersistedQueueError", "SqlError", "TimeoutError"].some((tag) => tag === error._tag)
 
-/** Tries again until the database answers; `tell` is told once each time that it does not. */
-export const makeInsistently = (tell: (line: string) => Effect.Effect<void>) => {
+/** Asks the database whether it is there. */
+export const ping = Effect.flatMap(SqlClient, (sql) => sql`SELECT 1`)
+
+/**
+ * Ways to ask a database until it answers; `tell` is told once each time that it does not, and once when it does again. `promptly` is
+ * for what takes no time: a host that is gone may not say so.
+ */
+export const makeInsistence = (tell: (line: string) => Effect.Effect<void>) => {
   let silent = false
-  return <A, E, R>(
-    effect: Effect.Effect<A, E | PersistedQueue.PersistedQueueError, R>,
+  const insistently = <A, E, R>(
+    effect: Effect.Effect<A, E | PersistedQueue.PersistedQueueError | Cause.TimeoutError, R>,
   ): Effect.Effect<A, E, R> =>
     effect.pipe(
       Effect.tap(
-        Effect.sync(() => {
+        Effect.suspend(() => {
+          if (!silent) return Effect.void
           silent = false
+          return tell("the database answers again")
         }),
       ),
       // Of a queue that cannot settle a job, Effect makes a defect; the job is given to another.
@@ -155,4 +165,7 @@ export const makeInsistently = (tell: (line: string) => Effect.Effect<void>) => 
       // Those of the database were all tried again.
       Effect.catch((cause) => Effect.failCause(cause as Cause.Cause<E>)),
     )
+  const promptly = <A, E, R>(effect: Effect.Effect<A, E | PersistedQueue.PersistedQueueError, R>) =>
+    insistently<A, E, R>(Effect.timeout(effect, PATIENCE))
+  return { insistently, promptly }
 }

@@ -3,13 +3,13 @@
  * `StageRunner` that a run on one machine has: what is stored is found, what another process computes is waited for, what was begun goes on
  * from its last checkpoint.
  */
-import { Cache, Effect, Fiber, Schema } from "effect"
+import { Cache, Effect, Fiber, Schedule, Schema } from "effect"
 import { Leases } from "../Leases.ts"
 import { Progress } from "../Progress.ts"
 import type { Recomputable } from "../recomputable.ts"
 import { answerOf, BY, compute } from "./answer.ts"
 import type { Answer, Job } from "./job.ts"
-import { MOST_ATTEMPTS, makeInsistently, openAnswers, openJobs } from "./queues.ts"
+import { MOST_ATTEMPTS, makeInsistence, openAnswers, openJobs, ping } from "./queues.ts"
 
 class OtherStore extends Schema.TaggedError<OtherStore>()("OtherStore", { label: Schema.String }) {
   override get message() {
@@ -28,6 +28,10 @@ class GivenUp extends Schema.TaggedError<GivenUp>()("GivenUp", {
 
 /** What ends sooner is not said to have begun: that would take as long as the stage. */
 const WORTH_TELLING = "200 millis"
+/** Between two looks whether the database is there. */
+const LOOK = "5 seconds"
+/** After the store could not be read. */
+const AGAIN = "1 second"
 
 /** Serves until it is interrupted; a job that is not done then is given to another worker. */
 export const serve = Effect.fn("serve")(function* (
@@ -37,16 +41,24 @@ export const serve = Effect.fn("serve")(function* (
   const progress = yield* Progress
   const jobs = yield* openJobs(gpu)
   const answersTo = yield* Cache.make({ capacity: 64, lookup: openAnswers })
-  const insistently = makeInsistently(progress.say)
+  const { insistently, promptly } = makeInsistence(progress.say)
   const { sees } = yield* Leases
+  /** What the store shows of a process, as soon as the store can be read. */
+  const seen = (run: string) =>
+    Effect.catch(sees(run), ({ message }) =>
+      Effect.andThen(
+        progress.say(`${message}; trying again every ${AGAIN}`),
+        Effect.retry(sees(run), Schedule.spaced(AGAIN)),
+      ),
+    )
 
   const answer = Effect.fn("answer")(function* (job: Job, { attempts }: { readonly attempts: number }) {
     const { id, run, label } = job
-    const asking = yield* sees(run)
-    if (asking === "dead") return
+    const asking = yield* seen(run)
     const answers = yield* Cache.get(answersTo, run)
     const tell = (answer: Answer) =>
-      insistently(answers.offer(answer, { id: `${id}.${attempts}.${answer._tag}` }))
+      promptly(answers.offer(answer, { id: `${id}.${attempts}.${answer._tag}` }))
+    if (asking === "dead") return yield* tell({ _tag: "Dropped", id })
     const stage = Effect.gen(function* () {
       if (asking === "nothing") return yield* new OtherStore({ label })
       if (attempts >= MOST_ATTEMPTS) return yield* new GivenUp({ label, times: attempts - 1 })
@@ -61,8 +73,10 @@ export const serve = Effect.fn("serve")(function* (
   })
 
   const one = Effect.forever(insistently(jobs.take(answer)))
-  return yield* Effect.all(
-    Array.from({ length: atATime }, () => one),
-    { concurrency: "unbounded", discard: true },
-  )
+  // Who waits for a job asks nothing that could fail.
+  const look = Effect.forever(Effect.delay(promptly(ping), LOOK))
+  return yield* Effect.all([look, ...Array.from({ length: atATime }, () => one)], {
+    concurrency: "unbounded",
+    discard: true,
+  })
 })

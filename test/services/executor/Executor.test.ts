@@ -58,6 +58,7 @@ const compute = <Input, Output, E, R>(
       cursorKey: "ab".repeat(32),
       label,
       begin: Effect.void,
+      ask: Effect.die("none but this process computes"),
     }),
   ).pipe(Effect.flatMap(Effect.fromOption))
 

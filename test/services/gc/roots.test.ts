@@ -83,16 +83,26 @@ describe("runs that count", () => {
     assert.deepStrictEqual(keysOf(runs, [worker(changes)]), ["done"])
   })
 
-  it("hold what they found, computed and began, and not what failed before it began", () => {
+  it("are not those of workers, who compute what the runs of others ask for", () => {
+    assert.deepStrictEqual(
+      keysOf([run("worker", 0, "interrupted", "a")], [worker({ command: "worker" })]),
+      [],
+    )
+  })
+
+  it("hold what they found, computed, began and asked for, and not what failed before it began", () => {
     const events: ReadonlyArray<RunEvent> = [
+      { _tag: "Asked", at: at(0), ...named("asked") },
       { _tag: "Found", at: at(0), ...named("found") },
       { _tag: "Began", at: at(0), ...named("begun"), cursor: "cursor" },
       { _tag: "Failed", at: at(0), ...named("failed"), because: "no" },
     ]
     const whole = run("run", 0, "killed")
-    assert.deepStrictEqual(keysOf([{ ...whole, events: [...whole.events, ...events] }]), ["found begun"])
+    assert.deepStrictEqual(keysOf([{ ...whole, events: [...whole.events, ...events] }]), [
+      "asked found begun",
+    ])
     const [{ command, keys }] = rootRuns([{ ...whole, events }], [])
-    assert.deepStrictEqual([command, keys.size], ["unknown", 2], "a journal without a beginning counts")
+    assert.deepStrictEqual([command, keys.size], ["unknown", 3], "a journal without a beginning counts")
     assert.deepStrictEqual(
       cursorsOf([{ ...whole, events }]),
       new Map([["begun", { stage: "train", key: "cursor" }]]),

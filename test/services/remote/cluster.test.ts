@@ -1,4 +1,5 @@
 /** Runs whose stages are computed by worker processes, by way of a real PostgreSQL. */
+import { execFileSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
@@ -13,21 +14,20 @@ import { binaries, startPostgres } from "./postgres.ts"
 
 const TIMEOUT = 120_000
 
-/** Long enough to be killed in the middle of its training. */
-const config = { ...tiny, train: { ...tiny.train, maxSteps: 4000 } }
+/** Long enough for a process to be killed in the middle of the training. */
+const LONG = 4000
 
-const run = (store: string, ...more: ReadonlyArray<string>) => [
-  ...["run", "single", "--scale", "smoke", "--threads", "1", "--json", "--store", store, ...more],
-  ...settings(config).flatMap((setting) => ["--set", setting]),
-]
-
-/** A database, a store, and the processes of a cluster on them. */
-const makeCluster = Effect.fn("makeCluster")(function* (bin: string) {
+/** A database, a store, and the processes of a cluster on them, for a run whose training takes so many steps. */
+const makeCluster = Effect.fn("makeCluster")(function* (bin: string, maxSteps = LONG) {
   const postgres = yield* startPostgres(bin)
   const directory = yield* temporaryDirectory
   const store = join(directory, "store")
   const env = { PGPASSWORD: postgres.password, GROKSCOPE_CLUSTER: postgres.address }
   const { url, requests } = yield* collector
+  const run = (store: string, ...more: ReadonlyArray<string>) => [
+    ...["run", "single", "--scale", "smoke", "--threads", "1", "--json", "--store", store, ...more],
+    ...settings({ ...tiny, train: { ...tiny.train, maxSteps } }).flatMap((setting) => ["--set", setting]),
+  ]
   return {
     requests,
     postgres,
@@ -37,6 +37,11 @@ const makeCluster = Effect.fn("makeCluster")(function* (bin: string) {
       start(["worker", "--store", at, "--workers", "2", "--threads", "1", "--otlp", url], { env }),
     ask: (args: ReadonlyArray<string>) => start([...args, "--executor", "cluster"], { env }),
     coordinator: start(run(store, "--executor", "cluster", "--otlp", url), { env }),
+    /** The same with process numbers of its own, as on another machine: others see only its heartbeat. */
+    remoteCoordinator: start(run(store, "--executor", "cluster"), {
+      env,
+      by: ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child"],
+    }),
     runHere: (at: string) => cli(run(at)),
   }
 })
@@ -47,6 +52,13 @@ const checkpoints = (store: string): number => {
   } catch {
     return 0
   }
+}
+
+/** The process that computes something. */
+const holderIn = (store: string): number => {
+  const [lease] = filesBelow(join(store, "leases"))
+  const [, id] = lease.split(".")
+  return JSON.parse(readFileSync(join(store, "processes", `${id}.json`), "utf8")).pid
 }
 
 const until = Effect.fn("until")(function* (holds: () => boolean) {
@@ -63,8 +75,10 @@ suite("a cluster", () => {
       "computes what one machine does, each stage once, on whichever worker is free",
       () =>
         Effect.gen(function* () {
-          const { coordinator, worker, runHere, store, directory, postgres, requests } =
-            yield* makeCluster(bin)
+          const { coordinator, worker, runHere, store, directory, postgres, requests } = yield* makeCluster(
+            bin,
+            500,
+          )
           const here = yield* runHere(join(directory, "here"))
           const workers = yield* Effect.all([worker(), worker()])
           const { code, stdout, stderr } = yield* Effect.flatMap(coordinator, ({ finished }) => finished)
@@ -72,6 +86,12 @@ suite("a cluster", () => {
           assert.strictEqual(stdout, here.stdout)
           assert.deepStrictEqual(recordsOf(store), recordsOf(join(directory, "here")))
           assert.deepStrictEqual(computedIn(store), [...labels].sort())
+          const asked = eventsOf(store).flatMap((event) => (event._tag === "Asked" ? [event.label] : []))
+          assert.deepStrictEqual(
+            asked.sort(),
+            [...labels].sort(),
+            "so they are wanted, as garbage collection sees it",
+          )
           const byProcess = new Set(
             eventsOf(store).flatMap((event) => (event._tag === "Started" ? [event.pid] : [])),
           )
@@ -134,7 +154,7 @@ suite("a cluster", () => {
       () =>
         Effect.gen(function* () {
           const { coordinator, worker, store, postgres } = yield* makeCluster(bin)
-          yield* worker()
+          const one = yield* worker()
           const killed = yield* coordinator
           yield* until(() => checkpoints(store) > 5)
           yield* killed.kill("SIGKILL")
@@ -150,6 +170,48 @@ suite("a cluster", () => {
           assert.deepStrictEqual(computedIn(store), [...labels].sort())
           JSON.parse(stdout)
           assert.strictEqual(stderr.match(/ERROR|WARN/), null)
+          // One that waits for work says so, too.
+          const told = Effect.fnUntraced(function* (what: RegExp) {
+            const before = (yield* one.printed).stderr.length
+            return Effect.gen(function* () {
+              while (!what.test((yield* one.printed).stderr.slice(before))) yield* Effect.sleep(50)
+            })
+          })
+          const goes = yield* told(/the database does not answer \([^\n]+\); trying again every second\n/)
+          yield* postgres.stop
+          yield* goes
+          const comes = yield* told(/the database answers again\n/)
+          yield* postgres.start
+          yield* comes
+        }),
+      TIMEOUT,
+    )
+
+    // Left out where this is not root, which namespaces of processes take.
+    const itAsRoot = process.getuid?.() === 0 ? it.effect : it.effect.skip
+    itAsRoot(
+      "asks again for what workers dropped while it was suspended",
+      () =>
+        Effect.gen(function* () {
+          const { remoteCoordinator, worker, store } = yield* makeCluster(bin, 1.5 * LONG)
+          for (const { printed } of yield* Effect.all([worker(), worker()])) {
+            while ((yield* printed).stderr === "") yield* Effect.sleep(5)
+          }
+          const run = yield* remoteCoordinator
+          yield* until(() => checkpoints(store) > 5)
+          const signal = (name: string) => execFileSync("pkill", [name, "-f", `run single .* ${store} `])
+          signal("-STOP")
+          yield* Effect.sleep("7 seconds")
+          const before = checkpoints(store)
+          process.kill(holderIn(store), "SIGKILL")
+          // Its training is given to the other twelve seconds later, when the one who asks has been still for longer.
+          yield* Effect.sleep("14 seconds")
+          assert.isBelow(checkpoints(store), before + 2)
+          signal("-CONT")
+          const { code, stderr } = yield* run.finished
+          assert.strictEqual(code, 0, stderr)
+          assert.include(stderr, "took this process for dead")
+          assert.deepStrictEqual(computedIn(store), [...labels].sort())
         }),
       TIMEOUT,
     )
@@ -179,6 +241,7 @@ suite("a cluster", () => {
           const { code, stderr } = yield* finished
           assert.strictEqual(code, 1, stderr)
           assert.include(stderr, "training diverged")
+          assert.notMatch(stderr, /^train\b.* done in/m)
         }),
       TIMEOUT,
     )
