@@ -33,25 +33,25 @@ export const makeTurns = (count: number) => {
     return next.latch.open
   })
 
-  const acquire = Effect.gen(function* () {
-    if (free > 0) {
-      free -= 1
-      return
-    }
-    const latch = Latch.makeUnsafe()
-    const waiting: Waiting = { turn: yield* Turn, asked: asked++, latch, state: "waiting" }
-    line.push(waiting)
-    yield* Effect.onInterrupt(latch.await, () => {
-      if (waiting.state === "granted") return release
-      waiting.state = "left"
-      return Effect.void
-    })
-  })
-
   return {
     withPermit: <A, E, R>(use: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.andThen(restore(acquire), Effect.ensuring(restore(use), release)),
+      // Only while it waits, and while it has the permit and will give it back, is it interruptible.
+      Effect.uninterruptibleMask(
+        Effect.fnUntraced(function* (restore) {
+          const turn = yield* Turn
+          // At a `yield` others go on: who finds nothing free is in line before the next one.
+          if (free > 0) free -= 1
+          else {
+            const waiting: Waiting = { turn, asked: asked++, latch: Latch.makeUnsafe(), state: "waiting" }
+            line.push(waiting)
+            yield* Effect.onInterrupt(restore(waiting.latch.await), () => {
+              if (waiting.state === "granted") return release
+              waiting.state = "left"
+              return Effect.void
+            })
+          }
+          return yield* Effect.ensuring(restore(use), release)
+        }),
       ),
   }
 }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, References } from "effect"
 import { makeTurns, Turn } from "../../../src/services/executor/turns.ts"
 
 describe("makeTurns", () => {
@@ -58,6 +58,48 @@ describe("makeTurns", () => {
       assert.strictEqual(most, 2)
       assert.strictEqual(inside, 0)
     }),
+  )
+
+  const yields = (count: number) => Effect.forEach(Array.from({ length: count }), () => Effect.yieldNow)
+  /** Others go on after every few of its steps. */
+  const slowly = Effect.provideService(References.MaxOpsBeforeYield, 3)
+
+  it.effect("lets someone in whenever a permit is given back, be it while he gets in line", () =>
+    Effect.gen(function* () {
+      for (let moment = 0; moment < 30; moment++) {
+        const { withPermit } = makeTurns(1)
+        const open = yield* Deferred.make<void>()
+        yield* Effect.forkChild(withPermit(Deferred.await(open)))
+        yield* yields(1)
+        const one = yield* Effect.forkChild(slowly(withPermit(Effect.void)))
+        yield* yields(moment)
+        yield* Deferred.succeed(open, undefined)
+        yield* yields(300)
+        assert.isDefined(one.pollUnsafe(), `it was given back after ${moment} steps`)
+      }
+    }),
+  )
+
+  it.effect.each([true, false])(
+    "loses no permit, whenever someone is interrupted; it was free: %s",
+    (isFree) =>
+      Effect.gen(function* () {
+        for (let moment = 0; moment < 60; moment++) {
+          const { withPermit } = makeTurns(1)
+          const open = yield* Deferred.make<void>()
+          const holder = yield* Effect.forkChild(withPermit(isFree ? Effect.void : Deferred.await(open)))
+          yield* yields(1)
+          const one = yield* Effect.forkChild(slowly(withPermit(Effect.never)))
+          if (!isFree) yield* yields(30)
+          yield* Deferred.succeed(open, undefined)
+          yield* yields(moment)
+          yield* Fiber.interrupt(one)
+          yield* Fiber.join(holder)
+          const next = yield* Effect.forkChild(withPermit(Effect.void))
+          yield* yields(30)
+          assert.isDefined(next.pollUnsafe(), `it was interrupted after ${moment} steps`)
+        }
+      }),
   )
 
   it.live("serves a hundred thousand that wait, as fast as a few", () =>
