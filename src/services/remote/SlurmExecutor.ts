@@ -72,7 +72,7 @@ const slurm = Effect.fnUntraced(function* (command: string, args: ReadonlyArray<
     [textOf(child.stdout), textOf(child.stderr), child.exitCode],
     { concurrency: "unbounded" },
   )
-  return code === 0 ? output.trim() : yield* Effect.fail(complaint.trim())
+  return code === 0 ? output.trim() : yield* Effect.fail(complaint.trim() || `it ended with ${code}`)
 }, Effect.scoped)
 
 export const SlurmExecutor = {
@@ -109,6 +109,7 @@ export const SlurmExecutor = {
         /** Asked for, and not yet submitted. */
         const gathered: Array<Job> = []
         const tasks = new Map<string, Task>()
+        /** That were submitted. */
         let arrays = 0
 
         const { executor, hear, isWaitedFor } = yield* makeAsking({
@@ -128,7 +129,7 @@ export const SlurmExecutor = {
         )
 
         const submit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
-          const array = path.join(directory, String(arrays++))
+          const array = path.join(directory, String(arrays))
           const fileOf = (i: number) => path.join(array, `${i}.json`)
           for (const [i, job] of jobs.entries()) {
             yield* commitFile(fileOf(i), new TextEncoder().encode(yield* encodeJob(job)))
@@ -156,6 +157,7 @@ export const SlurmExecutor = {
             "--wrap",
             script,
           ])
+          arrays += 1
           const [number] = id.split(";")
           for (const [i, { id: job }] of jobs.entries()) {
             const log = path.join(array, `${i}.log`)
@@ -167,26 +169,27 @@ export const SlurmExecutor = {
           )
         })
 
-        const submitGathered = Effect.suspend(() => {
+        /** What Slurm said last when it took no jobs; empty once it has taken some. */
+        let excuse = ""
+        const submitGathered = Effect.gen(function* () {
           const jobs = gathered.splice(0, MOST_TASKS).filter(({ id }) => isWaitedFor(id))
-          if (jobs.length === 0) return Effect.void
-          return Effect.catch(submit(jobs), (error) => {
-            const because = error instanceof Error ? error.message : error
-            if (LATER.test(because)) {
-              gathered.push(...jobs)
-              return progress
-                .say(`Slurm takes no jobs now, trying again: ${because}`)
-                .pipe(Effect.delay(AGAIN))
-            }
-            const refused = ({ id, label }: Job) =>
-              hear({
-                _tag: "Failed",
-                id,
-                tag: "SlurmRefused",
-                message: `${label}: sbatch did not take it: ${because}`,
-              })
-            return Effect.forEach(jobs, refused, { discard: true })
-          })
+          if (jobs.length === 0) return
+          const because = yield* submit(jobs).pipe(
+            Effect.as(""),
+            Effect.catch((error) => Effect.succeed(error instanceof Error ? error.message : error)),
+          )
+          if (LATER.test(because)) {
+            gathered.unshift(...jobs)
+            if (because !== excuse) yield* progress.say(`Slurm takes no jobs now, trying again: ${because}`)
+            excuse = because
+            return yield* Effect.sleep(AGAIN)
+          }
+          excuse = ""
+          if (because === "") return
+          for (const { id, label } of jobs) {
+            const message = `${label}: sbatch did not take it: ${because}`
+            yield* hear({ _tag: "Failed", id, tag: "SlurmRefused", message })
+          }
         })
 
         /** States of this run's tasks that Slurm remembers, by their names; for minutes, of those that have begun. */

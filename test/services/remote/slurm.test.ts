@@ -62,19 +62,27 @@ suite("Slurm", () => {
       TIMEOUT,
     )
 
-    it.effect("sees at once that a task was cancelled before it began", () =>
-      Effect.gen(function* () {
-        const { env, slurm } = yield* startSlurm
-        const store = join(yield* temporaryDirectory, "store")
-        const asking = yield* start(run(store, "--executor", "slurm", "--sbatch=--hold"), { env })
-        const waiting = () => slurm("squeue", "-h", "-r", "-o", "%F_%K").trim()
-        while (waiting() === "") yield* Effect.sleep(100)
-        slurm("scancel", waiting())
-        const [took, { code, stderr }] = yield* Effect.timed(asking.finished)
-        assert.strictEqual(code, 1)
-        assert.match(stderr, /error: Slurm task \d+_0 ended without an answer, cancelled/)
-        assert.isBelow(Duration.toSeconds(took), 30)
-      }),
+    it.effect(
+      "waits for a Slurm that takes no jobs, and sees at once that a task was cancelled before it began",
+      () =>
+        Effect.gen(function* () {
+          const { env, slurm, stop, start: startAgain } = yield* startSlurm
+          yield* stop
+          const store = join(yield* temporaryDirectory, "store")
+          const asking = yield* start(run(store, "--executor", "slurm", "--sbatch=--hold"), { env })
+          const printed = Effect.map(asking.printed, ({ stderr }) => stderr)
+          while (!(yield* printed).includes("Slurm takes no jobs now")) yield* Effect.sleep(100)
+          yield* Effect.sleep("12 seconds") // it tries again meanwhile
+          yield* startAgain
+          while (!(yield* printed).includes("Slurm job")) yield* Effect.sleep(100)
+          slurm("scancel", slurm("squeue", "-h", "-r", "-o", "%F_%K").trim())
+          const [took, { code, stderr }] = yield* Effect.timed(asking.finished)
+          assert.strictEqual(code, 1)
+          assert.lengthOf(stderr.match(/Slurm takes no jobs now/g) ?? [], 1)
+          assert.match(stderr, /error: Slurm task \d+_0 ended without an answer, cancelled/)
+          assert.isBelow(Duration.toSeconds(took), 30)
+        }),
+      TIMEOUT,
     )
   })
 })

@@ -5,7 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, write
 import { availableParallelism, hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Schedule } from "effect"
-import { freePort } from "./servers.ts"
+import { ended, freePort } from "./servers.ts"
 
 const PROGRAMS = ["/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/sbin/munged", "/usr/bin/setpriv"]
 /** Whether a Slurm can be had here; without, suites that need it are left out. */
@@ -68,7 +68,7 @@ export const startSlurm = Effect.gen(function* () {
     ...[`--key-file=${key}`, `--socket=${at("socket")}`, `--pid-file=${at("pid")}`],
     ...[`--log-file=${at("log")}`, `--seed-file=${at("seed")}`],
   )
-  yield* run("/usr/sbin/slurmctld", "-D")
+  const controller = yield* run("/usr/sbin/slurmctld", "-D")
   yield* run("/usr/sbin/slurmd", "-D")
   yield* Effect.try({
     try: () => {
@@ -82,6 +82,13 @@ export const startSlurm = Effect.gen(function* () {
   }).pipe(Effect.retry(Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))))
   return {
     env,
+    /** Kills the controller. */
+    stop: Effect.andThen(
+      Effect.sync(() => controller.kill("SIGKILL")),
+      ended(controller),
+    ),
+    /** Starts it again, with what it had written of its state. */
+    start: run("/usr/sbin/slurmctld", "-D"),
     slurm: (program: string, ...args: ReadonlyArray<string>) =>
       execFileSync(program, args, { env: { ...process.env, ...env }, encoding: "utf8" }),
   }
