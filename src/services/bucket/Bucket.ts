@@ -5,6 +5,7 @@
  * Endpoint, region and credentials are those of the AWS tools: AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_ACCESS_KEY_ID and
  * AWS_SECRET_ACCESS_KEY, or the files that AWS_PROFILE names, or the machine's role.
  */
+import type { StandardRetryStrategy } from "@smithy/core/retry"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -22,8 +23,8 @@ export interface Bucket {
   readonly get: (key: string) => Effect.Effect<Uint8Array, PlatformError.PlatformError>
   /** Replaces what is there. */
   readonly put: (key: string, bytes: Uint8Array) => Effect.Effect<void, PlatformError.PlatformError>
-  /** Leaves what is there. */
-  readonly create: (key: string, bytes: Uint8Array) => Effect.Effect<void, PlatformError.PlatformError>
+  /** Leaves what is there; returns whether there was nothing. */
+  readonly create: (key: string, bytes: Uint8Array) => Effect.Effect<boolean, PlatformError.PlatformError>
   readonly find: (key: string) => Effect.Effect<Option.Option<Entry>, PlatformError.PlatformError>
   /** What comes directly below `prefix`, which is empty or ends in `/`: names of keys, and of what has keys below it. */
   readonly list: (prefix: string) => Effect.Effect<ReadonlyArray<string>, PlatformError.PlatformError>
@@ -74,11 +75,18 @@ export const openBucket = Effect.fn("openBucket")(function* (bucket: string) {
   const named = (name: string) => Config.option(Config.NonEmptyString(name))
   const endpoint = Option.firstSomeOf([yield* named("AWS_ENDPOINT_URL_S3"), yield* named("AWS_ENDPOINT_URL")])
   const region = yield* named("AWS_REGION")
+  const retry = yield* Effect.promise(() => import("@smithy/core/retry"))
+  const patience = () => new retry.StandardRetryStrategy(ATTEMPTS)
+  /** As a client has one patience for all of its requests, many that fail at the same time would end it: here each has its own. */
+  const retryStrategy = Object.assign(patience(), {
+    refreshRetryTokenForRetry: (...of: Parameters<StandardRetryStrategy["refreshRetryTokenForRetry"]>) =>
+      patience().refreshRetryTokenForRetry(...of),
+  })
   const client = yield* Effect.acquireRelease(
     Effect.sync(
       () =>
         new S3({
-          maxAttempts: ATTEMPTS,
+          retryStrategy,
           requestHandler: { connectionTimeout: CONNECTING, socketTimeout: SILENCE },
           // Services other than Amazon's have one host for all buckets, and care for no region.
           ...(Option.isSome(endpoint) ? { endpoint: endpoint.value, forcePathStyle: true } : {}),
@@ -149,11 +157,12 @@ export const openBucket = Effect.fn("openBucket")(function* (bucket: string) {
     put: (key, bytes) => send("put", key, bytes, {}),
     create: Effect.fnUntraced(function* (key, bytes) {
       // Parts are refused only after all of them were sent.
-      if (bytes.length > PART && Option.isSome(yield* find(key))) return
-      yield* send("create", key, bytes, { IfNoneMatch: "*" }).pipe(
+      if (bytes.length > PART && Option.isSome(yield* find(key))) return false
+      return yield* send("create", key, bytes, { IfNoneMatch: "*" }).pipe(
+        Effect.as(true),
         Effect.catchIf(
           ({ reason }) => reason._tag === "AlreadyExists",
-          () => Effect.void,
+          () => Effect.succeed(false),
         ),
       )
     }),

@@ -3,10 +3,15 @@
  * to that is said to the bucket (`bucketFiles.ts`). So a store has one name everywhere: in threads, in tasks, in messages.
  */
 import { homedir } from "node:os"
-import { join, sep } from "node:path"
+import { isAbsolute, join, sep } from "node:path"
 
-/** Holds a directory for each bucket; ends in a separator. */
-const mounts = () => join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "grokscope", "s3") + sep
+/** Holds a directory for each bucket; ends in a separator. As its specification says, a relative XDG_CACHE_HOME is none. */
+const mounts = () => {
+  const { XDG_CACHE_HOME = "" } = process.env
+  return (
+    join(isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(homedir(), ".cache"), "grokscope", "s3") + sep
+  )
+}
 
 const ADDRESS = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:\/[\w.-]+)*)\/?$/
 

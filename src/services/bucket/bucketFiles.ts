@@ -18,8 +18,9 @@ import { sha256 } from "../store/canonical.ts"
 import { placeAt } from "./address.ts"
 import { type Bucket, openBucket } from "./Bucket.ts"
 
-/** Between two times that a journal goes to the bucket. */
-const UPLOAD = "2 seconds"
+/** Milliseconds between two times that a journal goes to the bucket, and how many more for each of its bytes: it goes whole. */
+const UPLOAD = 2_000
+const UPLOAD_BYTE = 0.01
 
 /** What is being written: `files.ts`. */
 const isTemporary = (path: string): boolean => /^\..*\.tmp$/.test(basename(path))
@@ -111,10 +112,14 @@ export const bucketFiles = Layer.effect(
       yield* makeHere(dirname(path))
       const file = yield* fs.open(path, { flag: "a" })
       let isBehind = false
+      let pause = UPLOAD
       const upload = Effect.suspend(() => {
         if (!isBehind) return Effect.void
         isBehind = false
-        return Effect.flatMap(fs.readFile(path), (bytes) => bucket.put(key, bytes)).pipe(
+        return Effect.flatMap(fs.readFile(path), (bytes) => {
+          pause = UPLOAD + UPLOAD_BYTE * bytes.length
+          return bucket.put(key, bytes)
+        }).pipe(
           Effect.onError(() =>
             Effect.sync(() => {
               isBehind = true
@@ -123,7 +128,10 @@ export const bucketFiles = Layer.effect(
         )
       })
       yield* Effect.addFinalizer(() => Effect.ignore(upload))
-      yield* Effect.ignore(upload).pipe(Effect.delay(UPLOAD), Effect.forever, Effect.forkScoped)
+      yield* Effect.suspend(() => Effect.delay(Effect.ignore(upload), pause)).pipe(
+        Effect.forever,
+        Effect.forkScoped,
+      )
       const noted = <A, E>(write: Effect.Effect<A, E>) =>
         Effect.tap(
           write,
@@ -142,6 +150,13 @@ export const bucketFiles = Layer.effect(
         write: (buffer) => noted(file.write(buffer)),
         writeAll: (buffer) => noted(file.writeAll(buffer)),
       } satisfies FileSystem.File
+    })
+
+    /** Puts a blob unless it is there, as far as its length tells. */
+    const create = Effect.fnUntraced(function* (bucket: Bucket, key: string, bytes: Uint8Array) {
+      if (yield* bucket.create(key, bytes)) return
+      const there = yield* bucket.find(key)
+      if (!Option.exists(there, (entry) => entry.bytes === bytes.length)) yield* bucket.put(key, bytes)
     })
 
     /** Moves what is in the bucket, and what is kept of it; where that alone is bad, the bucket's stays. */
@@ -186,7 +201,7 @@ export const bucketFiles = Layer.effect(
           at(to, fs.rename(from, to), (bucket, key) =>
             Effect.gen(function* () {
               const bytes = yield* fs.readFile(from)
-              yield* isBlob(key) ? bucket.create(key, bytes) : bucket.put(key, bytes)
+              yield* isBlob(key) ? create(bucket, key, bytes) : bucket.put(key, bytes)
               yield* isBlob(key) ? fs.rename(from, to) : fs.remove(from)
             }),
           ),

@@ -17,6 +17,17 @@ describe("the address of a bucket", () => {
     assert.deepStrictEqual(placeAt(join(mounts, "lab")), { bucket: "lab", key: "" })
   })
 
+  it("stands for the usual one where XDG_CACHE_HOME is relative, which its specification does not allow", () => {
+    const before = process.env.XDG_CACHE_HOME
+    process.env.XDG_CACHE_HOME = "cache"
+    try {
+      assert.strictEqual(directoryOf("s3://lab"), join(homedir(), ".cache", "grokscope", "s3", "lab"))
+    } finally {
+      if (before === undefined) delete process.env.XDG_CACHE_HOME
+      else process.env.XDG_CACHE_HOME = before
+    }
+  })
+
   it("is nothing else", () => {
     const bad = ["s3:", "s3://", "s3://A/b", "s3://lab/a b", "s3://lab//a", "s3://lab/../a", "s3://lab/."]
     for (const address of [...bad, "s3://key:secret@lab/a", "s3://lab?x=1"]) {

@@ -131,16 +131,21 @@ const KEY = "a".repeat(64)
       }).pipe(Effect.scoped),
     )
 
-    it.effect("a service that is away for some seconds is waited for", () =>
+    it.effect("a service that is away for some seconds is waited for, by many at once", () =>
       Effect.gen(function* () {
         const { start, stop } = yield* Service
         const bucket = yield* openBucket("lab")
         yield* stop
-        const put = yield* Effect.forkChild(bucket.put("patience", new Uint8Array([1])))
+        const names = Array.from({ length: 100 }, (_, i) => `patience/${i}`)
+        const put = yield* Effect.forkChild(
+          Effect.forEach(names, (name) => bucket.put(name, new Uint8Array([1])), {
+            concurrency: "unbounded",
+          }),
+        )
         yield* Effect.sleep("3 seconds")
         yield* start
         yield* Fiber.join(put)
-        assert.deepStrictEqual(yield* bucket.get("patience"), new Uint8Array([1]))
+        assert.lengthOf(yield* bucket.list("patience/"), names.length)
       }).pipe(Effect.scoped),
     )
 
@@ -230,6 +235,21 @@ const KEY = "a".repeat(64)
           1,
         )
       }).pipe(Effect.provide(storeAt("bad"))),
+    )
+
+    it.effect("a blob that is of another length in the bucket is put anew", () =>
+      Effect.gen(function* () {
+        const store = yield* ArtifactStore
+        const { client } = yield* Service
+        const bytes = new Uint8Array(randomBytes(100))
+        const ref = yield* store.put("safetensors", bytes)
+        const Key = `short/objects/${ref.digest.slice(0, 2)}/${ref.digest}.safetensors`
+        yield* Effect.promise(() => client.putObject({ Bucket: "lab", Key, Body: bytes.subarray(1) }))
+        rmSync(store.pathOf(ref))
+        yield* store.put("safetensors", bytes)
+        rmSync(store.pathOf(ref))
+        assert.deepStrictEqual(yield* store.get(ref), bytes)
+      }).pipe(Effect.provide(storeAt("short"))),
     )
 
     it.effect("a damaged record is moved to quarantine", () =>
