@@ -2,6 +2,8 @@
  * The platform's file system, whose short operations stay in the thread: what is there, what a small file holds, and the changes
  * that wait for no disk. By way of the thread pool each takes several times as long, and a run that finds everything stored, or
  * a worker of a cluster between two stages, does nothing else.
+ *
+ * Only where the file system is this machine's: one of a network may never answer, and a thread that waits for it hears no Ctrl-C.
  */
 import {
   accessSync,
@@ -12,10 +14,12 @@ import {
   readdirSync,
   readSync,
   renameSync,
+  statfsSync,
   statSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs"
+import { dirname } from "node:path"
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -29,6 +33,36 @@ const SMALL = 1_000_000
 
 /** Where small files are read to, one at a time. */
 const scratch = new Uint8Array(SMALL)
+
+/** File systems of a machine's own, by the numbers that Linux gives them; the last are those of memory and of the kernel. */
+const LOCAL: ReadonlySet<number> = new Set([
+  ...[0xef53, 0x58465342, 0x9123683e, 0x2fc12fc1, 0xf2f52010, 0xca451a4e, 0x794c7630], // ext, XFS, Btrfs, ZFS, F2FS, bcachefs, overlay
+  ...[0x01021994, 0x858458f6, 0x9fa0, 0x62656572],
+])
+
+/** Whether a directory is of such a file system. */
+const known = new Map<string, boolean>()
+
+/** Whether a directory is below one of a network: asked itself, it might not answer. */
+const isBelowNetwork = (directory: string): boolean => {
+  const above = dirname(directory)
+  return above !== directory && (known.get(above) === false || isBelowNetwork(above))
+}
+
+/** Whether what is in a directory, or would be, is on this machine. */
+const isLocal = (directory: string): boolean => {
+  if (process.platform !== "linux") return true
+  const before = known.get(directory)
+  if (before !== undefined) return before
+  try {
+    const found = !isBelowNetwork(directory) && LOCAL.has(statfsSync(directory).type)
+    known.set(directory, found)
+    return found
+  } catch {
+    const above = dirname(directory)
+    return above !== directory && isLocal(above)
+  }
+}
 
 const typeOf = (stats: BigIntStats): FileSystem.File.Type => {
   if (stats.isFile()) return "File"
@@ -54,8 +88,8 @@ const infoOf = (stats: BigIntStats): FileSystem.File.Info => ({
 })
 
 /**
- * What `quick` comes to in this thread; where it returns nothing or throws, `slow` does it or tells why not. That something is not
- * there is told at once: most of what is looked for is not.
+ * What `quick` comes to in this thread; where it returns nothing or throws, or may not return, `slow` does it or tells why not.
+ * That something is not there is told at once: most of what is looked for is not.
  */
 const quickly = <A>(
   method: string,
@@ -64,6 +98,7 @@ const quickly = <A>(
   slow: Effect.Effect<A, PlatformError.PlatformError>,
 ): Effect.Effect<A, PlatformError.PlatformError> =>
   Effect.suspend(() => {
+    if (!isLocal(dirname(path))) return slow
     try {
       return quick() ?? slow
     } catch (cause) {

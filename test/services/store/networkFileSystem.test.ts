@@ -19,10 +19,10 @@ const SERVER = "/usr/lib/openssh/sftp-server"
 const needed = [SERVER, "/usr/bin/sshfs", "/usr/bin/socat", "/dev/fuse"]
 const canMount = process.getuid?.() === 0 && needed.every((file) => existsSync(file))
 
-/** `directory` as another machine sees it, at `target`. */
+/** `directory` as another machine sees it, at `target`; returns a way to send its server a signal. */
 const mount = Effect.fn("mount")(function* (directory: string, target: string) {
   mkdirSync(target)
-  yield* Effect.acquireRelease(
+  const { pid } = yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn("socat", [`EXEC:${SERVER}`, `EXEC:sshfs \\:${directory} ${target} -f -o passive`], {
         stdio: "ignore",
@@ -36,6 +36,8 @@ const mount = Effect.fn("mount")(function* (directory: string, target: string) {
       }),
   )
   while (!readFileSync("/proc/mounts", "utf8").includes(target)) yield* Effect.sleep(20)
+  return (signal: "STOP" | "CONT") =>
+    Effect.sync(() => execFileSync("pkill", [`-${signal}`, "-P", String(pid), "-f", SERVER]))
 })
 
 const config = { ...tiny, train: { ...tiny.train, maxSteps: 1000 } }
@@ -71,6 +73,32 @@ const onAnotherMachine = {
           assert.isTrue(isQuarantineEmpty(join(at("shared"), "store")))
         }).pipe(Effect.scoped),
       TIMEOUT,
+    )
+
+    it.effect("that does not answer any more can be left with Ctrl-C, and gone on with when it does", () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        const at = (name: string) => join(directory, name)
+        mkdirSync(at("shared"))
+        const signalServer = yield* mount(at("shared"), at("here"))
+        const { kill, printed, finished } = yield* start(run(join(at("here"), "store")))
+        const cursors = join(at("shared"), "store", "cursors", "train")
+        while (!existsSync(cursors) || filesBelow(cursors).length < 3) yield* Effect.sleep(20)
+        yield* Effect.ensuring(
+          Effect.gen(function* () {
+            yield* signalServer("STOP")
+            yield* Effect.sleep("1 second")
+            yield* kill("SIGINT")
+            // Linux itself keeps a process until what was asked of FUSE is answered.
+            yield* Effect.sleep("4 seconds")
+            assert.include((yield* printed).stderr, "stopped; run the same command again to go on")
+          }),
+          signalServer("CONT"),
+        )
+        yield* Effect.timeout(finished, "2 seconds")
+        const { code, stderr } = yield* cli(run(join(at("here"), "store")))
+        assert.strictEqual(code, 0, stderr)
+      }).pipe(Effect.scoped),
     )
   })
 })
