@@ -3,7 +3,7 @@
  *
  * A node's input is the stage's input in which any part may be another node; the part is then that node's output.
  */
-import { Cause, Deferred, Effect, Exit, Predicate, Result, Schema } from "effect"
+import { Cause, Deferred, Effect, Exit, Predicate, Schema } from "effect"
 import { below } from "../services/differences.ts"
 import { Turn } from "../services/executor/turns.ts"
 import { Progress } from "../services/Progress.ts"
@@ -177,11 +177,7 @@ export const evaluateAll = Effect.fn("evaluateAll")(function* (
     expect?.(planned),
   )
   const resolve = evaluator(planned)
-  const outcomes = yield* Effect.forEach(
-    planned,
-    (node) => (failFast ? Effect.map(resolve(node), Result.succeed) : Effect.result(resolve(node))),
-    sideBySide,
-  )
-  for (const outcome of outcomes) yield* Effect.fromResult(outcome)
+  if (!failFast) yield* settle(planned, resolve)
+  yield* Effect.forEach(planned, resolve, { ...sideBySide, discard: true })
   return resolve
 })

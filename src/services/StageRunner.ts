@@ -257,6 +257,7 @@ export class StageRunner extends Context.Service<
           return { output, key, cached: false }
         })
 
+        /** What is held ends with the scope; what comes after it, such as waiting for another process, is returned and done then. */
         const run = <Input, Output, E, R>(
           stage: Stage<Input, Output, E, R>,
           input: Input,

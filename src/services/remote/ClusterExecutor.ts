@@ -7,7 +7,6 @@ import { Leases } from "../Leases.ts"
 import { Progress } from "../Progress.ts"
 import { makeAsking } from "./asking.ts"
 import { type Address, addressText } from "./database.ts"
-import type { Answer } from "./job.ts"
 import { forget, hearNews, makeInsistence, openJobs, queuesLayer } from "./queues.ts"
 
 /** Nobody has taken any job after so long: there may be no workers. */
@@ -38,37 +37,34 @@ export const ClusterExecutor = {
         const { promptly } = makeInsistence(progress.say)
         yield* Effect.addFinalizer(() => Effect.ignore(Effect.provideContext(forget(run), database)))
 
-        /** Jobs that are not done, and whether each is for a GPU; the kinds that were asked for, and those that have answered. */
-        const open = new Map<string, boolean>()
+        /** Whether jobs for a GPU, and others, were asked for; and whether any was answered. */
         const wanted = new Set<boolean>()
-        const came = new Set<boolean>()
+        const answered = new Set<boolean>()
         const suspect = Effect.fnUntraced(function* (gpu: boolean) {
           yield* Effect.sleep(SUSPICION)
-          if (came.has(gpu)) return
+          if (answered.has(gpu)) return
           const what = `pnpm pipeline worker --cluster ${addressText(address)}${gpu ? ` --engine ${engine}` : ""} --store DIR`
           yield* progress.say(
             `no worker ${gpu ? "with a GPU " : ""}has come yet; on any machine that has this store: ${what}`,
           )
         })
-        const { executor, hear } = yield* makeAsking({
+        const { executor, hear, isIdle } = yield* makeAsking({
           run,
           engine,
           submit: Effect.fnUntraced(function* (job) {
             const { id, gpu } = job
-            open.set(id, gpu)
             yield* promptly((gpu ? jobs.gpu : jobs.cpu).offer(job, { id }))
             if (wanted.has(gpu)) return
             wanted.add(gpu)
             yield* Effect.forkIn(suspect(gpu), scope)
           }),
         })
-        const look = hearNews(run, (answer: Answer) => {
-          const gpu = open.get(answer.id)
-          if (gpu !== undefined) came.add(gpu)
-          if (answer._tag !== "Began") open.delete(answer.id)
-          return hear(answer)
-        }).pipe(Effect.provideContext(database))
-        yield* Effect.suspend(() => (open.size === 0 ? Effect.void : promptly(look))).pipe(
+        const look = hearNews(run, (answer) =>
+          Effect.map(hear(answer), (job) => {
+            if (job !== undefined) answered.add(job.gpu)
+          }),
+        ).pipe(Effect.provideContext(database))
+        yield* Effect.suspend(() => (isIdle() ? Effect.void : promptly(look))).pipe(
           Effect.delay(LOOK),
           Effect.forever,
           Effect.forkScoped,

@@ -14,6 +14,7 @@ const AGAIN = "4 seconds"
 type End = Exclude<Answer, { readonly _tag: "Began" }>
 
 interface Asked {
+  readonly job: Job
   readonly began: Latch.Latch
   readonly end: Deferred.Deferred<End>
 }
@@ -34,12 +35,13 @@ export const makeAsking = Effect.fnUntraced(function* (way: {
   const asked = new Map<string, Asked>()
   let count = 0
 
-  /** Takes an answer. One to a job that is not waited for is nobody's. */
+  /** Takes an answer and returns the job that it is to. One to a job that is not waited for is nobody's. */
   const hear = Effect.fnUntraced(function* (answer: Answer) {
     const waiting = asked.get(answer.id)
-    if (waiting === undefined) return
+    if (waiting === undefined) return undefined
     yield* waiting.began.open
     if (answer._tag !== "Began") yield* Deferred.succeed(waiting.end, answer)
+    return waiting.job
   })
 
   let isTold = false
@@ -47,7 +49,7 @@ export const makeAsking = Effect.fnUntraced(function* (way: {
     if (isTold) return Effect.void
     isTold = true
     return progress.say(
-      "workers took this process for dead, for its sign in the store did not change for a while; asking again",
+      "workers took this process for dead, as its heartbeat in the store stood still for more than 12 s; asking again",
     )
   })
 
@@ -64,26 +66,26 @@ export const makeAsking = Effect.fnUntraced(function* (way: {
         return yield* new StageFailure({ stage: name, label, tag: end.tag, message: end.message })
       })
       const once = Effect.suspend(() => {
-        const own: Asked = { began: Latch.makeUnsafe(), end: Deferred.makeUnsafe() }
         const id = `${way.run}.${count++}`
+        const job = { run: way.run, id, stage: name, key, label, gpu, input: encoded, span }
+        const own: Asked = { job, began: Latch.makeUnsafe(), end: Deferred.makeUnsafe() }
         asked.set(id, own)
         return way
-          .submit({ run: way.run, id, stage: name, key, label, gpu, input: encoded, span })
+          .submit(job)
           .pipe(
             Effect.andThen(own.began.await),
             Effect.andThen(progress.running(label, Effect.flatMap(Deferred.await(own.end), interpret))),
             Effect.ensuring(Effect.sync(() => asked.delete(id))),
           )
       })
-      const answered: Effect.Effect<
-        Option.Option<never>,
-        StageFailure | Schema.SchemaError
-      > = Effect.catchTag(once, "Dropped", () =>
-        tellOfDropping.pipe(Effect.andThen(Effect.sleep(AGAIN)), Effect.andThen(answered)),
+      const answered: Effect.Effect<Option.Option<never>, StageFailure | Schema.SchemaError> = once.pipe(
+        Effect.catchTag("Dropped", () =>
+          tellOfDropping.pipe(Effect.andThen(Effect.sleep(AGAIN)), Effect.andThen(answered)),
+        ),
       )
       yield* ask
       return yield* answered
     }),
   })
-  return { executor, hear, isWaitedFor: (id: string) => asked.has(id) }
+  return { executor, hear, isWaitedFor: (id: string) => asked.has(id), isIdle: () => asked.size === 0 }
 })
