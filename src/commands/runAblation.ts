@@ -3,7 +3,6 @@ import { Console, Effect, FileSystem, Path, Schema } from "effect"
 import { Comparison } from "../pipelines/comparison.ts"
 import { evaluateAblation } from "../pipelines/evaluateAblation.ts"
 import type { PlannedAblation } from "../pipelines/planAblation.ts"
-import { SMOKE_NOTE } from "../pipelines/scale.ts"
 import { comparisonTable } from "../report/comparisonText.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { BadInput } from "./BadInput.ts"
@@ -40,10 +39,8 @@ export const runAblation = Effect.fn("runAblation")(function* (
   yield* fs
     .makeDirectory(directory, { recursive: true })
     .pipe(Effect.mapError(({ message }) => new BadInput({ message: `--out ${directory}: ${message}` })))
-  const sizes = planned.scale === "smoke" ? SMOKE_NOTE : "the paper's sizes but for what varies"
-  const evidence = `${sizes}; seeds ${planned.seeds.join(", ")}`
   const onFailure = { failFast: stopsAll(options), isTolerable: isTolerableUnless(options) }
-  const comparison = yield* retryDamaged(evaluateAblation(planned, evidence, onFailure))
+  const comparison = yield* retryDamaged(evaluateAblation(planned, onFailure))
   const code = yield* Effect.flatMap(CodeFingerprint, ({ of }) => of(import.meta.url))
   const { writeComparison } = yield* loadWriting
   yield* writeComparison(directory, comparison, code)
@@ -51,7 +48,7 @@ export const runAblation = Effect.fn("runAblation")(function* (
   yield* options.json
     ? Console.log(JSON.stringify(yield* Schema.encodeEffect(Comparison)(comparison), null, 2))
     : Console.log(
-        `\n${planned.name}: ${planned.description}\n\n${comparisonTable(comparison)}\n\n${evidence}; written to ${shown}/`,
+        `\n${planned.name}: ${planned.description}\n\n${comparisonTable(comparison)}\n\n${comparison.evidence}; written to ${shown}/`,
       )
   const failed = comparison.cells.reduce((sum, { failed }) => sum + Object.keys(failed).length, 0)
   if (failed > 0) return yield* new CellsFailed({ failed, directory: shown })

@@ -9,6 +9,7 @@ import { closure, evaluator, type Node, type Resolve, settle } from "./Node.ts"
 import { inOrder } from "./order.ts"
 import { expectations } from "./outlook.ts"
 import type { PlannedAblation, PlannedCell } from "./planAblation.ts"
+import { SMOKE_NOTE } from "./scale.ts"
 
 const sideBySide = { concurrency: "unbounded" } as const
 
@@ -60,13 +61,23 @@ const measure = Effect.fnUntraced(function* ({ runs }: PlannedCell, id: string, 
   return { ...own, beside: Object.fromEntries(beside) }
 })
 
+/** What an ablation's numbers are worth. */
+export const evidenceOf = ({
+  scale,
+  set,
+  seeds,
+}: Pick<PlannedAblation, "scale" | "set" | "seeds">): string => {
+  const own = Object.entries(set).map(([field, value]) => ` and ${field} = ${JSON.stringify(value)}`)
+  const sizes = scale === "smoke" ? SMOKE_NOTE : `the paper's sizes but for what varies${own.join("")}`
+  return `${sizes}; seeds ${seeds.join(", ")}`
+}
+
 /**
  * The cells of an ablation, in their order; what fails with an error that `isTolerable` accepts is said in its cell. Everything else is
  * computed that does not depend on what failed; or, with `failFast`, what still runs is interrupted.
  */
 export const evaluateAblation = Effect.fn("evaluateAblation")(function* (
   planned: PlannedAblation,
-  evidence: string,
   { failFast, isTolerable }: { readonly failFast: boolean; readonly isTolerable: (error: Error) => boolean },
 ) {
   const progress = yield* Progress
@@ -109,7 +120,7 @@ export const evaluateAblation = Effect.fn("evaluateAblation")(function* (
     name,
     description,
     scale,
-    evidence,
+    evidence: evidenceOf(planned),
     seeds,
     axes,
     metrics,

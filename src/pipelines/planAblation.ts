@@ -33,6 +33,8 @@ export interface PlannedAblation {
   readonly scale: Scale
   readonly seeds: ReadonlyArray<number>
   readonly axes: Comparison["axes"]
+  /** What all cells have otherwise than the paper, or its scale. */
+  readonly set: Settings
   /** As defined for the base; a cell's own sizes count where they vary. */
   readonly metrics: Comparison["metrics"]
   readonly waived: Comparison["waived"]
@@ -172,6 +174,7 @@ export const planAblation = (
       description,
       scale,
       seeds,
+      set: fixed,
       axes: Object.entries(axes).map(
         ([field, values]): { field: string; values: ReadonlyArray<Setting> } => ({
           field,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Result } from "effect"
 import { map } from "../../src/pipelines/derive.ts"
-import { evaluateAblation } from "../../src/pipelines/evaluateAblation.ts"
+import { evaluateAblation, evidenceOf } from "../../src/pipelines/evaluateAblation.ts"
 import { Node } from "../../src/pipelines/Node.ts"
 import { type PlannedAblation, planAblation } from "../../src/pipelines/planAblation.ts"
 import { idle } from "./idle.ts"
@@ -51,7 +51,7 @@ describe("an ablation in which a seed fails", () => {
   it.live("computes everything that does not depend on it, and says in each cell what failed", () =>
     Effect.gen(function* () {
       const { ablation, ended } = failing()
-      const { cells } = yield* evaluateAblation(ablation, "", { failFast: false, isTolerable: () => true })
+      const { cells } = yield* evaluateAblation(ablation, { failFast: false, isTolerable: () => true })
       assert.deepStrictEqual(ended.sort(), ["heads=1/7", "heads=4/7"])
       assert.deepStrictEqual(
         cells.map(({ failed }) => failed[METRIC]),
@@ -64,10 +64,21 @@ describe("an ablation in which a seed fails", () => {
     Effect.gen(function* () {
       const { ablation, ended } = failing()
       const exit = yield* Effect.exit(
-        evaluateAblation(ablation, "", { failFast: true, isTolerable: () => false }),
+        evaluateAblation(ablation, { failFast: true, isTolerable: () => false }),
       )
       assert.isTrue(Exit.isFailure(exit))
       assert.deepStrictEqual(ended, [])
     }).pipe(Effect.provide(idle())),
   )
+})
+
+describe("what an ablation's numbers are worth", () => {
+  it("names what was set otherwise than in the paper, too", () => {
+    const set = { "intervention.window": 64, block: "mlp" }
+    assert.strictEqual(
+      evidenceOf({ scale: "paper", set, seeds: [42, 7] }),
+      'the paper\'s sizes but for what varies and intervention.window = 64 and block = "mlp"; seeds 42, 7',
+    )
+    assert.strictEqual(evidenceOf({ scale: "smoke", set, seeds: [42] }), "smoke: not evidence; seeds 42")
+  })
 })
