@@ -27,21 +27,31 @@ export type Place =
   /** A write that is going on, or was killed. */
   | { readonly _tag: "Temporary" }
   | { readonly _tag: "Quarantined" }
-  /** Heartbeat or lease of a process. */
+  /** Heartbeat or lease of a process, or what it asks of Slurm. */
   | { readonly _tag: "Sign"; readonly process: string }
 
 /** The directories of a store whose files {@link placeOf} knows. */
-export const directories = ["objects", "records", "cursors", "quarantine", "pins", "processes", "leases"]
+export const directories = [
+  "objects",
+  "records",
+  "cursors",
+  "quarantine",
+  "pins",
+  "processes",
+  "leases",
+  "slurm",
+]
 
 const ARTIFACT = /^objects\/([0-9a-f]{2})\/(\1[0-9a-f]{62})\.([a-z]+)$/
 const RECORD = /^records\/([^/]+)\/([0-9a-f]{64})\.json$/
 const ENTRY = /^cursors\/([^/]+)\/([0-9a-f]{64})\/\d+\.json$/
 const SIGN = /^(?:processes|leases)\/(?:[^/.]+\.)?([^/.]+)\.json$/
+const TASK = /^slurm\/([^/.]+)\/\d+\/\d+(?:\.answer)?\.json$/
 const TEMPORARY = /\/\.[^/]+\.tmp$/
 
 const isFormat = Schema.is(Format)
 
-/** None for what is not the store's, and for journals and pins: those are a person's. */
+/** None for what is not the store's, and for journals, logs and pins: those are a person's. */
 export const placeOf = (path: string): Place | undefined => {
   if (TEMPORARY.test(path)) return { _tag: "Temporary" }
   if (path.startsWith("quarantine/")) return { _tag: "Quarantined" }
@@ -51,6 +61,6 @@ export const placeOf = (path: string): Place | undefined => {
   if (record !== null) return { _tag: "Record", of: { stage: record[1], key: record[2] } }
   const entry = ENTRY.exec(path)
   if (entry !== null) return { _tag: "Entry", of: { stage: entry[1], key: entry[2] } }
-  const sign = SIGN.exec(path)
+  const sign = SIGN.exec(path) ?? TASK.exec(path)
   return sign === null ? undefined : { _tag: "Sign", process: sign[1] }
 }

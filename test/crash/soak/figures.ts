@@ -1,6 +1,6 @@
 /** What the reliability suite found: `artifacts/reliability.json`, an entry for each part that ran to its end. */
 import { readFileSync } from "node:fs"
-import { cpus, platform, release, totalmem } from "node:os"
+import { cpus, platform, totalmem } from "node:os"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { Clock, Console, DateTime, Effect, Schema } from "effect"
@@ -93,7 +93,7 @@ export const runPart = <E, R>(name: keyof Reliability, part: Effect.Effect<Findi
         cpu: cpus()[0]?.model ?? "unknown",
         cores: cpus().length,
         memoryGiB: Math.round(totalmem() / 2 ** 30),
-        system: `${platform()} ${release()}`,
+        system: platform(),
       },
       versions: {
         grokscope: version,
