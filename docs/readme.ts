@@ -63,7 +63,9 @@ const decodeEnsembles = Schema.decodeUnknownSync(
 )
 
 const speedRow = ({ threads, medianMsPerRound }: ReturnType<typeof decodeTiming>): string => {
-  const cells = ["grokscope", "pytorch", "jax"].map((peer) => median(medianMsPerRound[peer] ?? []).toFixed(1))
+  const cells = ["grokscope", "pytorch", "pytorch-compiled", "jax"].map((peer) =>
+    median(medianMsPerRound[peer] ?? []).toFixed(1),
+  )
   return `| ${[threads, ...cells].join(" | ")} |`
 }
 
@@ -79,6 +81,10 @@ const heads = () =>
   )
 
 const blocks: Readonly<Record<string, () => string>> = {
+  cost: () => {
+    const { machine, process, storeMiB } = manifest()
+    return `On ${machine.cpu} with ${machine.cores} cores it took ${(process.wallMinutes / 60).toFixed(1)} hours, ${(process.peakMemoryMiB / 1024).toFixed(1)} GiB of memory and ${Math.round(storeMiB / 1024)} GiB of disk.`
+  },
   findings: () => findings(claims()),
   ablation: () => fence("ts", read("src/pipelines/ablations/heads.ts")),
   comparison: () => `${comparisonMarkdown(heads())}\n\n${heads().evidence}.`,
@@ -104,11 +110,11 @@ const blocks: Readonly<Record<string, () => string>> = {
       return run === undefined ? [] : [speedRow(run)]
     })
     const machine = runs.at(-1)?.machine ?? ""
-    const { grokscope: _, ...peers } = runs.at(-1)?.versions ?? {}
+    const { grokscope: _, "pytorch-compiled": __, ...peers } = runs.at(-1)?.versions ?? {}
     const versions = Object.entries(peers).map(([peer, version]) => `${peer} ${version}`)
     return [
-      "| threads | grokscope | PyTorch | JAX |",
-      "|---|---|---|---|",
+      "| threads | grokscope | PyTorch | PyTorch, `torch.compile` | JAX |",
+      "|---|---|---|---|---|",
       ...rows,
       "",
       `Milliseconds per training step, medians of alternating runs on ${machine}; ${versions.join(", ")}.`,
