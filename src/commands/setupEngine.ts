@@ -1,4 +1,4 @@
-/** `setup-engine tfjs-node-gpu`: builds what the engines on TensorFlow need; nothing of it runs during an install. */
+/** `setup-engine`: builds what the engines on TensorFlow need; nothing of it runs during an install. */
 import { Console, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { setUp, undo } from "../services/engine/tfjsNode/setUp.ts"
@@ -44,8 +44,10 @@ const takeBack = Effect.fnUntraced(function* (asJson: boolean) {
 export const setupEngine = Command.make(
   "setup-engine",
   {
-    engine: Argument.Literals("engine", ["tfjs-node-gpu"]).pipe(
-      Argument.withDescription("The engine to set up; tfjs-node is the same on the CPU"),
+    engine: Argument.Literals("engine", ["tfjs-node-gpu", "tfjs-node"]).pipe(
+      Argument.withDescription(
+        "The engine to set up: either sets up both, one on a GPU, the other on the CPU",
+      ),
     ),
     tensorflow: Flag.String("tensorflow").pipe(
       Flag.withMetavar("PATH"),
