@@ -24,6 +24,7 @@ import {
   Option,
   Path,
   Random,
+  Schedule,
   Schema,
   Scope,
 } from "effect"
@@ -86,6 +87,8 @@ export class Leases extends Context.Service<
     readonly processes: Effect.Effect<ReadonlyArray<WorkingProcess>, StoreFailure>
     /** The same by the names of their files. */
     readonly living: Effect.Effect<ReadonlyMap<string, WorkingProcess>, StoreFailure>
+    /** Names of the signs of processes that live, or may be suspended. Changes nothing. */
+    readonly remembered: Effect.Effect<ReadonlySet<string>, StoreFailure>
     /** The leases of living processes. Changes nothing. */
     readonly held: Effect.Effect<ReadonlyArray<Lease>, StoreFailure>
   }
@@ -136,7 +139,7 @@ export class Leases extends Context.Service<
           startTick: Option.getOrNull(yield* startTickOf(process.pid)),
         }
 
-        /** Milliseconds since a process wrote its sign, by the clock of the file system. */
+        /** Milliseconds since a process wrote its sign, as far as the clock of the file system agrees with ours. */
         const ageOf = Effect.fnUntraced(function* (id: string) {
           const info = yield* Effect.option(fs.stat(path.join(processes, `${id}.json`)))
           const written = Option.flatMap(info, ({ mtime }) => mtime)
@@ -163,7 +166,16 @@ export class Leases extends Context.Service<
           isHere(other)
             ? Effect.map(startTickOf(other.pid), (tick) => Option.contains(tick, other.startTick))
             : beatsStill(id, other)
-        const signOf = (id: string) => read(path.join(processes, `${id}.json`), WorkingProcess)
+        /** None where it is gone or cannot be made out; that it cannot be read says nothing of the process. */
+        const signOf = (id: string) => {
+          const target = path.join(processes, `${id}.json`)
+          return fs.readFileString(target).pipe(
+            Effect.map((text) => Option.flatMap(unsealed(text), Schema.decodeUnknownOption(WorkingProcess))),
+            Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
+            Effect.retry({ times: 3, schedule: Schedule.spaced("100 millis") }),
+            attempt("read", target),
+          )
+        }
         /** The process of an id, if it lives. */
         const living = Effect.fnUntraced(function* (id: string) {
           const other = yield* signOf(id)
@@ -172,10 +184,20 @@ export class Leases extends Context.Service<
             : Option.none<WorkingProcess>()
         })
 
+        /** Of processes that have signs. */
+        const ids = Effect.map(list(processes), (names) => names.map((name) => path.basename(name, ".json")))
         const watch = Effect.gen(function* () {
-          const names = yield* list(processes)
-          if (names.length > FEW) return
-          yield* Effect.forEach(names, (name) => living(path.basename(name, ".json")), { discard: true })
+          const now = yield* Clock.currentTimeMillis
+          const hasStopped = (id: string) => now - (seen.get(id)?.at ?? now) >= PATIENCE
+          const others = (yield* ids).filter((id) => !hasStopped(id))
+          if (others.length <= FEW) yield* Effect.forEach(others, living, { discard: true })
+        })
+
+        /** Whether the sign of a process tells nobody anything any more. */
+        const isForgotten = Effect.fnUntraced(function* (id: string) {
+          if (Option.isSome(yield* living(id))) return false
+          const isElsewhere = Option.exists(yield* signOf(id), (other) => !isHere(other))
+          return !isElsewhere || (yield* ageOf(id)) > FORGOTTEN
         })
 
         /** Makes this process known, and forgets dead ones; once, when it first takes a lease. */
@@ -199,11 +221,8 @@ export class Leases extends Context.Service<
               Effect.forkScoped,
             )
             yield* makeDirectories(leases).pipe(Effect.provideContext(services), attempt("write", leases))
-            for (const name of yield* list(processes)) {
-              const id = path.basename(name, ".json")
-              if (Option.isSome(yield* living(id))) continue
-              const isElsewhere = Option.exists(yield* signOf(id), (other) => !isHere(other))
-              if (!isElsewhere || (yield* ageOf(id)) > FORGOTTEN) yield* remove(path.join(processes, name))
+            for (const id of yield* ids) {
+              if (yield* isForgotten(id)) yield* remove(path.join(processes, `${id}.json`))
             }
           }).pipe(Scope.provide(scope)),
         )
@@ -253,8 +272,7 @@ export class Leases extends Context.Service<
 
         const allLiving = Effect.gen(function* () {
           const found = new Map<string, WorkingProcess>()
-          for (const name of yield* list(processes)) {
-            const id = path.basename(name, ".json")
+          for (const id of yield* ids) {
             for (const process of Option.toArray(yield* living(id))) found.set(id, process)
           }
           return found
@@ -271,6 +289,10 @@ export class Leases extends Context.Service<
           }),
           processes: Effect.map(allLiving, (found) => [...found.values()]),
           living: allLiving,
+          remembered: Effect.gen(function* () {
+            const isKept = (id: string) => Effect.map(isForgotten(id), (is) => !is)
+            return new Set(yield* Effect.filter(yield* ids, isKept))
+          }),
           holder: (name) => Effect.map(leasesOf(ofName(name), leave), Arr.head),
           held: leasesOf(() => true, leave),
         })

@@ -197,7 +197,9 @@ describe("a lease", () => {
         utimesSync(join(root, "processes", "other.json"), then, then)
         const later = yield* another()
         yield* later.introduce
-        return yield* later.sees("other")
+        const seen = yield* later.sees("other")
+        assert.strictEqual((yield* later.remembered).has("other"), seen !== "nothing")
+        return seen
       })
       assert.strictEqual(yield* seenAfter(0), "living")
       assert.strictEqual(yield* seenAfter(23), "dead")

@@ -18,9 +18,8 @@ import { sha256 } from "../store/canonical.ts"
 import { placeAt } from "./address.ts"
 import { type Bucket, openBucket } from "./Bucket.ts"
 
-/** Milliseconds between two times that a journal goes to the bucket, and how many more for each of its bytes: it goes whole. */
-const UPLOAD = 2_000
-const UPLOAD_BYTE = 0.01
+/** Milliseconds between two times that a journal of so many bytes goes to the bucket: it goes whole. */
+const uploadEvery = (bytes: number): number => Math.min(2_000 + bytes / 100, 30_000)
 
 /** What is being written: `files.ts`. */
 const isTemporary = (path: string): boolean => /^\..*\.tmp$/.test(basename(path))
@@ -112,12 +111,12 @@ export const bucketFiles = Layer.effect(
       yield* makeHere(dirname(path))
       const file = yield* fs.open(path, { flag: "a" })
       let isBehind = false
-      let pause = UPLOAD
+      let pause = uploadEvery(0)
       const upload = Effect.suspend(() => {
         if (!isBehind) return Effect.void
         isBehind = false
         return Effect.flatMap(fs.readFile(path), (bytes) => {
-          pause = UPLOAD + UPLOAD_BYTE * bytes.length
+          pause = uploadEvery(bytes.length)
           return bucket.put(key, bytes)
         }).pipe(
           Effect.onError(() =>

@@ -138,6 +138,7 @@ export const gather = Effect.gen(function* () {
   const parts = yield* partsOf(files, records)
   // Last, so that what runs find meanwhile counts.
   const living = yield* leases.living
+  const remembered = yield* leases.remembered
   const runs = yield* pastRuns
   const pinned = yield* pins
 
@@ -145,7 +146,8 @@ export const gather = Effect.gen(function* () {
   const rooted = (reason: Reason, keys: Iterable<string>) =>
     [...keys].flatMap(names).map((name): Root => ({ name, reason }))
   const inUse = [...files].flatMap(([name, [{ place }]]) =>
-    (place._tag === "Entry" && held.has(place.of.key)) || (place._tag === "Sign" && living.has(place.process))
+    (place._tag === "Entry" && held.has(place.of.key)) ||
+    (place._tag === "Sign" && remembered.has(place.process))
       ? [name]
       : [],
   )

@@ -10,7 +10,7 @@
  * is gone from Slurm's queue without an answer was cancelled or killed: its stage fails, and the same command asks for it again.
  */
 import { fileURLToPath } from "node:url"
-import { Effect, FileSystem, Layer, Option, Path, Schedule, Schema, Stream } from "effect"
+import { Effect, FileSystem, Layer, Option, Path, Result, Schedule, Schema, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { ArtifactStore } from "../ArtifactStore.ts"
 import type { EngineName } from "../engine/engines.ts"
@@ -109,7 +109,7 @@ export const SlurmExecutor = {
         /** Asked for, and not yet submitted. */
         const gathered: Array<Job> = []
         const tasks = new Map<string, Task>()
-        /** That were submitted. */
+        /** That were submitted, or may have been. */
         let arrays = 0
 
         const { executor, hear, isWaitedFor } = yield* makeAsking({
@@ -129,7 +129,7 @@ export const SlurmExecutor = {
         )
 
         const submit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
-          const array = path.join(directory, String(arrays))
+          const array = path.join(directory, String(arrays++))
           const fileOf = (i: number) => path.join(array, `${i}.json`)
           for (const [i, job] of jobs.entries()) {
             yield* commitFile(fileOf(i), new TextEncoder().encode(yield* encodeJob(job)))
@@ -156,8 +156,7 @@ export const SlurmExecutor = {
             `--output=${path.join(array, "%a.log")}`,
             "--wrap",
             script,
-          ])
-          arrays += 1
+          ]).pipe(Effect.onError(() => Effect.ignore(fs.remove(array, { recursive: true }))))
           const [number] = id.split(";")
           for (const [i, { id: job }] of jobs.entries()) {
             const log = path.join(array, `${i}.log`)
@@ -169,23 +168,24 @@ export const SlurmExecutor = {
           )
         })
 
-        /** What Slurm said last when it took no jobs; empty once it has taken some. */
-        let excuse = ""
+        /** What Slurm said last when it took no jobs, until it has taken some. */
+        let excuse: string | undefined
         const submitGathered = Effect.gen(function* () {
           const jobs = gathered.splice(0, MOST_TASKS).filter(({ id }) => isWaitedFor(id))
           if (jobs.length === 0) return
-          const because = yield* submit(jobs).pipe(
-            Effect.as(""),
-            Effect.catch((error) => Effect.succeed(error instanceof Error ? error.message : error)),
-          )
+          const submitted = yield* Effect.result(submit(jobs))
+          if (Result.isSuccess(submitted)) {
+            excuse = undefined
+            return
+          }
+          const { failure } = submitted
+          const because = failure instanceof Error ? failure.message : failure
           if (LATER.test(because)) {
             gathered.unshift(...jobs)
             if (because !== excuse) yield* progress.say(`Slurm takes no jobs now, trying again: ${because}`)
             excuse = because
             return yield* Effect.sleep(AGAIN)
           }
-          excuse = ""
-          if (because === "") return
           for (const { id, label } of jobs) {
             const message = `${label}: sbatch did not take it: ${because}`
             yield* hear({ _tag: "Failed", id, tag: "SlurmRefused", message })

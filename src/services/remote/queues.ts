@@ -98,7 +98,8 @@ export const forget = Effect.fnUntraced(function* (run: string) {
 /** Forgets jobs and answers that nobody wants any more: those of runs that were killed. */
 const tidying = Effect.gen(function* () {
   const sql = yield* SqlClient
-  const old = sql`updated_at < NOW() - INTERVAL '1 day' AND acquired_by IS NULL`
+  // One that asks may be suspended for long, and hears then what has become of its jobs.
+  const old = sql`updated_at < NOW() - INTERVAL '30 days' AND acquired_by IS NULL`
   yield* Effect.ignore(sql`DELETE FROM ${sql(TABLE)} WHERE queue_name LIKE 'answers-%' AND ${old}`)
   yield* Effect.ignore(sql`DELETE FROM ${sql(TABLE)} WHERE state <> 'pending' AND ${old}`)
 })
@@ -130,34 +131,36 @@ const isOfDatabase = (error: unknown): boolean =>
   Predicate.hasProperty(error, "_tag") &&
   ["PersistedQueueError", "SqlError", "TimeoutError"].some((tag) => tag === error._tag)
 
-/** Asks the database whether it is there. */
-export const ping = Effect.flatMap(SqlClient, (sql) => sql`SELECT 1`)
+/** Asks the database whether it is there and takes changes; changes nothing. */
+export const ping = Effect.flatMap(SqlClient, (sql) => sql`UPDATE ${sql(TABLE)} SET id = id WHERE FALSE`)
 
 /**
- * Ways to ask a database until it answers; `tell` is told once each time that it does not, and once when it does again. `promptly` is
- * for what takes no time: a host that is gone may not say so.
+ * Ways to ask a database until it answers; `tell` is told once that it does not, and once that all who ask `promptly`, which is for
+ * what takes no time, are answered again. A host that is gone may not say so: they ask anew after a while.
  */
 export const makeInsistence = (tell: (line: string) => Effect.Effect<void>) => {
-  let silent = false
+  let isTold = false
+  /** Those of `promptly` that were not answered last. */
+  const unanswered = new Set<symbol>()
+  const complain = (cause: Cause.Cause<unknown>) => {
+    const error = Cause.squash(cause)
+    if (isTold || !isOfDatabase(error)) return Effect.void
+    isTold = true
+    return tell(`the database does not answer (${reasonOf(error)}); trying again every second`)
+  }
+  const rejoice = Effect.suspend(() => {
+    if (!isTold || unanswered.size > 0) return Effect.void
+    isTold = false
+    return tell("the database answers again")
+  })
+
   const insistently = <A, E, R>(
     effect: Effect.Effect<A, E | PersistedQueue.PersistedQueueError | Cause.TimeoutError, R>,
   ): Effect.Effect<A, E, R> =>
     effect.pipe(
-      Effect.tap(
-        Effect.suspend(() => {
-          if (!silent) return Effect.void
-          silent = false
-          return tell("the database answers again")
-        }),
-      ),
       // Of a queue that cannot settle a job, Effect makes a defect; the job is given to another.
       Effect.sandbox,
-      Effect.tapError((cause) => {
-        const error = Cause.squash(cause)
-        if (silent || !isOfDatabase(error)) return Effect.void
-        silent = true
-        return tell(`the database does not answer (${reasonOf(error)}); trying again every second`)
-      }),
+      Effect.tapError(complain),
       Effect.retry({
         schedule: Schedule.spaced("1 second"),
         while: (cause) => isOfDatabase(Cause.squash(cause)),
@@ -165,7 +168,15 @@ export const makeInsistence = (tell: (line: string) => Effect.Effect<void>) => {
       // Those of the database were all tried again.
       Effect.catch((cause) => Effect.failCause(cause as Cause.Cause<E>)),
     )
-  const promptly = <A, E, R>(effect: Effect.Effect<A, E | PersistedQueue.PersistedQueueError, R>) =>
-    insistently<A, E, R>(Effect.timeout(effect, PATIENCE))
+  const promptly = <A, E, R>(effect: Effect.Effect<A, E | PersistedQueue.PersistedQueueError, R>) => {
+    const self = Symbol()
+    const once = Effect.timeout(effect, PATIENCE).pipe(
+      Effect.tapCause(() => Effect.sync(() => unanswered.add(self))),
+    )
+    return insistently<A, E, R>(once).pipe(
+      Effect.ensuring(Effect.sync(() => unanswered.delete(self))),
+      Effect.tap(rejoice),
+    )
+  }
   return { insistently, promptly }
 }

@@ -57,14 +57,12 @@ export const serve = Effect.fn("serve")(function* (
     const asking = yield* seen(run)
     const answers = yield* Cache.get(answersTo, run)
     const tell = (answer: Answer) =>
-      promptly(answers.offer(answer, { id: `${id}.${attempts}.${answer._tag}` }))
+      promptly(Effect.uninterruptible(answers.offer(answer, { id: `${id}.${attempts}.${answer._tag}` })))
     if (asking === "dead") return yield* tell({ _tag: "Dropped", id })
     const stage = Effect.gen(function* () {
       if (asking === "nothing") return yield* new OtherStore({ label })
       if (attempts >= MOST_ATTEMPTS) return yield* new GivenUp({ label, times: attempts - 1 })
-      const began = yield* Effect.forkChild(
-        Effect.delay(Effect.uninterruptible(tell({ _tag: "Began", id, by: BY })), WORTH_TELLING),
-      )
+      const began = yield* Effect.forkChild(Effect.delay(tell({ _tag: "Began", id, by: BY }), WORTH_TELLING))
       yield* Effect.ensuring(compute(stages, job), Fiber.interrupt(began))
     })
     const end = answerOf(job, yield* Effect.exit(stage))

@@ -14,11 +14,11 @@ import {
   readdirSync,
   readSync,
   renameSync,
-  statfsSync,
   statSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs"
+import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
@@ -40,29 +40,17 @@ const LOCAL: ReadonlySet<number> = new Set([
   ...[0x01021994, 0x858458f6, 0x9fa0, 0x62656572],
 ])
 
-/** Whether a directory is of such a file system. */
+/** Whether a directory, where it was asked, is of such a file system. Off Linux all are taken for that. */
 const known = new Map<string, boolean>()
+const isKnown = (directory: string): boolean | undefined =>
+  process.platform === "linux" ? known.get(directory) : true
 
-/** Whether a directory is below one of a network: asked itself, it might not answer. */
-const isBelowNetwork = (directory: string): boolean => {
-  const above = dirname(directory)
-  return above !== directory && (known.get(above) === false || isBelowNetwork(above))
-}
-
-/** Whether what is in a directory, or would be, is on this machine. */
-const isLocal = (directory: string): boolean => {
-  if (process.platform !== "linux") return true
-  const before = known.get(directory)
-  if (before !== undefined) return before
-  try {
-    const found = !isBelowNetwork(directory) && LOCAL.has(statfsSync(directory).type)
-    known.set(directory, found)
-    return found
-  } catch {
-    const above = dirname(directory)
-    return above !== directory && isLocal(above)
-  }
-}
+/** Asks it of a directory, by way of the thread pool: it may not answer. One that is not there is not remembered. */
+const ask = (directory: string) =>
+  Effect.map(Effect.option(Effect.tryPromise(() => statfs(directory))), (found) => {
+    if (Option.isSome(found)) known.set(directory, LOCAL.has(found.value.type))
+    return known.get(directory) ?? false
+  })
 
 const typeOf = (stats: BigIntStats): FileSystem.File.Type => {
   if (stats.isFile()) return "File"
@@ -98,7 +86,13 @@ const quickly = <A>(
   slow: Effect.Effect<A, PlatformError.PlatformError>,
 ): Effect.Effect<A, PlatformError.PlatformError> =>
   Effect.suspend(() => {
-    if (!isLocal(dirname(path))) return slow
+    const directory = dirname(path)
+    // The path itself may be where a file system is mounted.
+    const isLocal = isKnown(path) ?? isKnown(directory)
+    if (isLocal === undefined) {
+      return Effect.flatMap(ask(directory), (is) => (is ? quickly(method, path, quick, slow) : slow))
+    }
+    if (!isLocal) return slow
     try {
       return quick() ?? slow
     } catch (cause) {

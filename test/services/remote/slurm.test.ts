@@ -72,7 +72,7 @@ suite("Slurm", () => {
           const asking = yield* start(run(store, "--executor", "slurm", "--sbatch=--hold"), { env })
           const printed = Effect.map(asking.printed, ({ stderr }) => stderr)
           while (!(yield* printed).includes("Slurm takes no jobs now")) yield* Effect.sleep(100)
-          yield* Effect.sleep("12 seconds") // it tries again meanwhile
+          yield* Effect.sleep("22 seconds") // it tries again meanwhile, which takes nine
           yield* startAgain
           while (!(yield* printed).includes("Slurm job")) yield* Effect.sleep(100)
           slurm("scancel", slurm("squeue", "-h", "-r", "-o", "%F_%K").trim())
