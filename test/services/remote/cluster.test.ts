@@ -213,7 +213,7 @@ suite("a cluster", () => {
           assert.include(stderr, "took this process for dead")
           assert.deepStrictEqual(computedIn(store), [...labels].sort())
         }),
-      TIMEOUT,
+      1.5 * TIMEOUT,
     )
 
     it.effect(
