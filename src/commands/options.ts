@@ -243,6 +243,17 @@ const inCluster = Effect.fn("inCluster")(function* ({
   return Layer.provide(ClusterExecutor.layer({ address, command, engine }), Layer.succeedContext(files))
 })
 
+/** Slurm itself writes the logs of its tasks into the store. */
+export const requireFit = Effect.fnUntraced(function* (options: {
+  readonly executor: "local" | "cluster" | "slurm"
+  readonly store: string
+}) {
+  const { executor, store } = options
+  if (executor !== "slurm" || !isAddress(store)) return
+  const message = `--executor slurm --store ${store}: Slurm cannot write logs into a bucket; give a directory that all nodes share`
+  return yield* new BadInput({ message })
+})
+
 /** Stages computed by tasks of Slurm. */
 const onSlurm = Effect.fn("onSlurm")(function* ({
   command,

@@ -30,6 +30,7 @@ import {
   json,
   type OnFailure,
   onFailure,
+  requireFit,
   requireWritable,
   runnerLayer,
   sbatch,
@@ -227,15 +228,15 @@ export const reproduceAll = Command.make(
     ...onFailure,
     json,
   },
-  (options) => {
+  Effect.fn(function* (options) {
+    yield* requireFit(options)
     const seeds = Option.match(options.seeds, { onNone: () => "", onSome: (count) => ` --seeds ${count}` })
     const command = `${commandOf("reproduce-all", options)}${seeds}`
-    return Effect.flatMap(workersFor("reproduce-all", options), (workers) =>
-      Effect.provide(reproducePaper(options), runnerLayer({ ...options, workers, command })).pipe(
-        watched(command, options.otlp),
-      ),
+    const workers = yield* workersFor("reproduce-all", options)
+    return yield* Effect.provide(reproducePaper(options), runnerLayer({ ...options, workers, command })).pipe(
+      watched(command, options.otlp),
     )
-  },
+  }),
 ).pipe(
   Command.withDescription(descriptions["reproduce-all"]),
   Command.withExamples([

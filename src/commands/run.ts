@@ -12,6 +12,7 @@ import {
   executor,
   json,
   onFailure,
+  requireFit,
   runnerLayer,
   sbatch,
   scale,
@@ -63,6 +64,7 @@ export const run = Command.make(
         message: "reproduce-all takes no --set and has a command of its own: pnpm pipeline reproduce-all",
       })
     }
+    yield* requireFit(options)
     const command = commandOf(`run ${pipeline}`, options)
     const services = runnerLayer({ ...options, workers: yield* workersFor(pipeline, options), command })
     const trace = watched(command, options.otlp)

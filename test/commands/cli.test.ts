@@ -41,6 +41,11 @@ const refusals: ReadonlyArray<
     ["verify", "--rerun", "tain", "--store", "SANDBOX"],
     ["tain", "mean train"],
   ],
+  [
+    "Slurm on a store in a bucket",
+    ["run", "single", "--scale", "smoke", "--executor", "slurm", "--store", "s3://lab/grok"],
+    ["s3://lab/grok", "a directory that all nodes share"],
+  ],
   ["to verify a store that is not there", ["verify", "--store", "SANDBOX/new"], ["--store", "new"]],
   ["the whole paper by `run`", ["run", "reproduce-all"], ["pnpm pipeline reproduce-all"]],
   ["no seeds", ["reproduce-all", "--seeds", "0"], ["--seeds", "0", "between 1 and 100"]],
