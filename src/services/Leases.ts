@@ -24,7 +24,6 @@ import {
   Option,
   Path,
   Random,
-  Schedule,
   Schema,
   Scope,
 } from "effect"
@@ -166,16 +165,7 @@ export class Leases extends Context.Service<
           isHere(other)
             ? Effect.map(startTickOf(other.pid), (tick) => Option.contains(tick, other.startTick))
             : beatsStill(id, other)
-        /** None where it is gone or cannot be made out; that it cannot be read says nothing of the process. */
-        const signOf = (id: string) => {
-          const target = path.join(processes, `${id}.json`)
-          return fs.readFileString(target).pipe(
-            Effect.map((text) => Option.flatMap(unsealed(text), Schema.decodeUnknownOption(WorkingProcess))),
-            Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
-            Effect.retry({ times: 3, schedule: Schedule.spaced("100 millis") }),
-            attempt("read", target),
-          )
-        }
+        const signOf = (id: string) => read(path.join(processes, `${id}.json`), WorkingProcess)
         /** The process of an id, if it lives. */
         const living = Effect.fnUntraced(function* (id: string) {
           const other = yield* signOf(id)
@@ -284,7 +274,13 @@ export class Leases extends Context.Service<
           introduce: Effect.as(introduced, self),
           sees: Effect.fnUntraced(function* (sign) {
             const file = path.join(processes, `${sign}.json`)
-            if (!(yield* fs.exists(file).pipe(attempt("look for", file)))) return "nothing"
+            // That it cannot be read says nothing of the process.
+            const text = yield* fs.readFileString(file).pipe(
+              Effect.asSome,
+              Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
+              attempt("read", file),
+            )
+            if (Option.isNone(text)) return "nothing"
             return Option.isSome(yield* living(sign)) ? "living" : "dead"
           }),
           processes: Effect.map(allLiving, (found) => [...found.values()]),
