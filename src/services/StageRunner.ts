@@ -25,6 +25,7 @@ export interface StageResult<Output> {
 
 /** A key that was asked for, computed now or before. */
 export interface Ran {
+  /** Of several that it was asked for under, the first by name, whichever came first. */
   readonly label: string
   readonly stage: string
   readonly key: string
@@ -35,6 +36,13 @@ export interface Ran {
   readonly code: string
   /** Digests of the artifacts that its output names. */
   readonly artifacts: ReadonlyArray<string>
+}
+
+/** Keeps what a key came to; what was computed counts as such, also where it is found later. */
+const remember = (ran: Map<string, Ran>, one: Ran): void => {
+  const earlier = ran.get(one.key)
+  const label = earlier !== undefined && earlier.label < one.label ? earlier.label : one.label
+  ran.set(one.key, { ...(one.cached ? (earlier ?? one) : one), label })
 }
 
 /** What can go wrong beside the stage itself. */
@@ -129,9 +137,9 @@ export class StageRunner extends Context.Service<
           named: Pick<Ran, "label" | "stage" | "key">,
           found: Pick<Ran, "provenance" | "code" | "artifacts">,
         ) {
-          if (ran.has(named.key)) return
-          ran.set(named.key, { ...named, cached: true, ...found })
-          yield* append({ _tag: "Found", ...named })
+          const isKnown = ran.has(named.key)
+          remember(ran, { ...named, cached: true, ...found })
+          if (!isKnown) yield* append({ _tag: "Found", ...named })
         })
 
         const stored = <Input, Output, E, R>(stage: Stage<Input, Output, E, R>, key: string) =>
@@ -247,7 +255,7 @@ export class StageRunner extends Context.Service<
           const bytes = referencesOf(encoded).reduce((sum, ref) => sum + ref.bytes, 0)
           yield* append({ _tag: "Computed", ...named, seconds, bytes })
           yield* outcome("computed", stage.name, key, { seconds, bytes })
-          ran.set(key, {
+          remember(ran, {
             ...named,
             cached: false,
             provenance,
@@ -331,7 +339,7 @@ export class StageRunner extends Context.Service<
           return yield* new NotStored({ ...named, preimage, cursor: cursorKey })
         }
         const { output, ...rest } = found.value
-        ran.set(key, { ...named, cached: true, code: preimage.code, ...rest })
+        remember(ran, { ...named, cached: true, code: preimage.code, ...rest })
         return { output, key, cached: true }
       })
       return StageRunner.of({ workers: 1, run, history: Effect.sync(() => [...ran.values()]) })

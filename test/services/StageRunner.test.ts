@@ -101,6 +101,20 @@ describe("a stage", () => {
     }).pipe(Effect.provide(services())),
   )
 
+  it.effect("that several ask for under other labels is listed once, whoever comes first as the same", () =>
+    Effect.gen(function* () {
+      const listed = (...labels: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          const { run, history } = yield* StageRunner
+          for (const label of labels) yield* run(textStage().write, input, label)
+          return (yield* history).map(({ label, cached }) => ({ label, cached }))
+        }).pipe(Effect.provide(services()))
+      const expected = [{ label: "K=3", cached: false }]
+      assert.deepStrictEqual(yield* listed("K=3", "ε=0.005"), expected)
+      assert.deepStrictEqual(yield* listed("ε=0.005", "K=3"), expected)
+    }),
+  )
+
   it.effect("is not run again by another process on the same store", () =>
     Effect.gen(function* () {
       const { write, runs } = textStage()
