@@ -27,6 +27,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PlatformError from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 
 /** Bytes; larger files are read by way of the thread pool, so that others get a turn meanwhile. */
 const SMALL = 1_000_000
@@ -40,17 +41,27 @@ const LOCAL: ReadonlySet<number> = new Set([
   ...[0x01021994, 0x858458f6, 0x9fa0, 0x62656572],
 ])
 
+const isMissing = (cause: unknown): boolean => Predicate.hasProperty(cause, "code") && cause.code === "ENOENT"
+
 /** Whether a directory, where it was asked, is of such a file system. Off Linux all are taken for that. */
 const known = new Map<string, boolean>()
 const isKnown = (directory: string): boolean | undefined =>
   process.platform === "linux" ? known.get(directory) : true
 
-/** Asks it of a directory, by way of the thread pool: it may not answer. One that is not there is not remembered. */
-const ask = (directory: string) =>
-  Effect.map(Effect.option(Effect.tryPromise(() => statfs(directory))), (found) => {
-    if (Option.isSome(found)) known.set(directory, LOCAL.has(found.value.type))
-    return known.get(directory) ?? false
-  })
+/**
+ * Asks it of a directory, by way of the thread pool: it may not answer. One that is not there would be made where its parent is; of
+ * one that cannot be asked nothing is remembered.
+ */
+const ask = Effect.fnUntraced(function* (directory: string): Effect.fn.Return<boolean> {
+  const found = yield* Effect.result(Effect.tryPromise(() => statfs(directory)))
+  const parent = dirname(directory)
+  if (Result.isFailure(found) && (!isMissing(found.failure.cause) || parent === directory)) return false
+  const isLocal = Result.isSuccess(found)
+    ? LOCAL.has(found.success.type)
+    : (isKnown(parent) ?? (yield* ask(parent)))
+  known.set(directory, isLocal)
+  return isLocal
+})
 
 const typeOf = (stats: BigIntStats): FileSystem.File.Type => {
   if (stats.isFile()) return "File"
@@ -96,7 +107,7 @@ const quickly = <A>(
     try {
       return quick() ?? slow
     } catch (cause) {
-      if (!Predicate.hasProperty(cause, "code") || cause.code !== "ENOENT") return slow
+      if (!isMissing(cause)) return slow
       return Effect.fail(
         PlatformError.systemError({
           _tag: "NotFound",

@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect, FileSystem, Result } from "effect"
+import { Effect, FileSystem, Layer, Result } from "effect"
 import { sha256 } from "../../../src/services/store/canonical.ts"
 import { quickFiles } from "../../../src/services/store/quickFiles.ts"
 import { temporaryDirectory } from "./temporary.ts"
@@ -62,6 +62,24 @@ layer(NodeServices.layer)("quick files", (it) => {
       const quick = yield* look(path).pipe(Effect.provide(quickFiles))
       assert.deepStrictEqual(quick, slow)
     }),
+  )
+
+  it.effect(
+    "find out in this thread that something is not there, where its directory is not there either",
+    () =>
+      Effect.gen(function* () {
+        const path = join(yield* temporaryDirectory, "nowhere", "nothing")
+        const fs = yield* FileSystem.FileSystem
+        const platform = { ...fs, readDirectory: () => Effect.die("asked the platform") }
+        const quick = Layer.provide(
+          quickFiles,
+          Layer.succeed(FileSystem.FileSystem, FileSystem.make(platform)),
+        )
+        const names = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readDirectory(path)).pipe(
+          Effect.provide(quick),
+        )
+        assert.strictEqual((yield* Effect.flip(names)).reason._tag, "NotFound")
+      }),
   )
 
   it.effect.each(
