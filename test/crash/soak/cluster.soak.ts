@@ -1,6 +1,7 @@
 /**
  * A sweep of twelve runs on two and on four workers, each in network and process namespaces of its own, by way of a real PostgreSQL; and while
- * processes are killed, the database crashes, a cable is pulled and a disk is full. With a share below one, runs are small.
+ * processes are killed, workers race for the same stages, the database crashes, a cable is pulled and a disk is full. With a share below one, runs
+ * are small.
  * `STORE=DIR` takes the sweep that they are compared with from there, or has it computed there.
  */
 import { execFileSync } from "node:child_process"
@@ -142,7 +143,7 @@ it.live("a sweep on a cluster ends with the bits of one machine, whatever happen
       assert.isBelow(resumed, PROMPTLY)
 
       const expected = yield* onOneMachine(SCALE)
-      const disturbed = yield* Effect.scoped(
+      const { computedTwice, raced } = yield* Effect.scoped(
         Effect.gen(function* () {
           const { hosts, worker, ask, store, postgres } = yield* makeLaboratory(bin, 4)
           const [first, second, third, fourth] = hosts
@@ -151,18 +152,19 @@ it.live("a sweep on a cluster ends with the bits of one machine, whatever happen
           yield* untilCheckpoints(store, 5)
 
           yield* victim.kill("SIGKILL")
-          yield* worker(second)
+          const workers = [yield* worker(second)]
           yield* untilProgress(store)
 
           yield* lonely.kill("SIGKILL")
-          const asking = yield* ask
-          yield* worker(third)
-          yield* worker(fourth)
-          // It has found what is stored, so it has the database.
-          while (runsBegun(store) < 2) yield* Effect.sleep(20)
-          const untilAnother = Effect.raceFirst(untilProgress(store), asking.finished)
+          // Two ask for the same, so each stage is given to two workers.
+          const asking = [yield* ask, yield* ask]
+          workers.push(yield* worker(third), yield* worker(fourth))
+          // They have found what is stored, so they have the database.
+          while (runsBegun(store) < 3) yield* Effect.sleep(20)
+          const ended = Effect.all(asking.map(({ finished }) => finished))
+          const untilAnother = Effect.raceFirst(untilProgress(store), ended)
           yield* untilAnother
-          yield* Console.log("cluster: another process asks")
+          yield* Console.log("cluster: two other processes ask")
 
           yield* postgres.stop
           yield* Effect.sleep("5 seconds")
@@ -174,13 +176,19 @@ it.live("a sweep on a cluster ends with the bits of one machine, whatever happen
           yield* Effect.sleep(UNPLUGGED)
           yield* third.plug("up")
 
-          const { code, stderr } = yield* asking.finished
-          assert.strictEqual(code, 0, stderr)
+          for (const { code, stderr } of yield* ended) assert.strictEqual(code, 0, stderr)
           assert.deepStrictEqual(recordsOf(store), expected)
-          return twice(store)
+          const said = yield* Effect.forEach(workers, ({ printed }) => printed)
+          const raced = new Set(
+            said.flatMap(({ stderr }) => stderr.match(/^.+(?=: process .+ computes it, waiting$)/gm) ?? []),
+          )
+          return { computedTwice: twice(store), raced: raced.size }
         }),
       )
-      yield* Console.log(`cluster: ended; ${disturbed} stages were computed twice`)
+      yield* Console.log(
+        `cluster: ended; workers raced for ${raced} stages, ${computedTwice} were computed twice`,
+      )
+      assert.isAbove(raced, 0)
 
       // A disk of any size is full.
       const small = yield* onOneMachine("smoke")
@@ -202,11 +210,12 @@ it.live("a sweep on a cluster ends with the bits of one machine, whatever happen
       )
 
       return {
-        summary: `a sweep of 12 runs (${SCALE}) ended with the bits of one machine though a worker and the run that asks were killed, PostgreSQL crashed and a worker was cut off for a minute; one of smoke scale though its store was full; the training of a killed worker went on elsewhere after ${(resumed / 1000).toFixed(1)} s`,
+        summary: `a sweep of 12 runs (${SCALE}) ended with the bits of one machine though a worker and the run that asks were killed, two others asked for the same, PostgreSQL crashed and a worker was cut off for a minute; one of smoke scale though its store was full; the training of a killed worker went on elsewhere after ${(resumed / 1000).toFixed(1)} s`,
         figures: {
           stages: expected.length,
           resumedElsewhereMilliseconds: resumed,
-          computedTwiceWhenDisturbed: disturbed,
+          workersRacedForStages: raced,
+          computedTwiceWhenDisturbed: computedTwice,
           fullStores: 1,
           unpluggedSeconds: Duration.toSeconds(UNPLUGGED),
         },

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { S3 } from "@aws-sdk/client-s3"
 import { NodeServices } from "@effect/platform-node"
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Fiber, FileSystem, Layer, Option } from "effect"
 import { ArtifactStore, type StageRecord } from "../../../src/services/ArtifactStore.ts"
 import { directoryOf } from "../../../src/services/bucket/address.ts"
@@ -79,6 +79,29 @@ const record = (key: string, output: unknown): StageRecord => ({
   provenance: { committedAt: "2026-01-01T00:00:00Z", seconds: 1, machine: "m", node: "v24" },
 })
 const KEY = "a".repeat(64)
+
+describe("a bucket whose service does not answer", () => {
+  it.live("is said to be waited for, with the address and the reason", () =>
+    Effect.gen(function* () {
+      const env = {
+        AWS_ENDPOINT_URL_S3: "http://127.0.0.1:9",
+        AWS_ACCESS_KEY_ID: "lab",
+        AWS_SECRET_ACCESS_KEY: SECRET_KEY,
+        XDG_CACHE_HOME: yield* temporaryDirectory,
+      }
+      const { printed } = yield* start(["status", "--store", "s3://lab/grok"], { env })
+      let said = ""
+      while (said === "") {
+        yield* Effect.sleep(50)
+        said = (yield* printed).stderr
+      }
+      assert.match(
+        said,
+        /^s3:\/\/lab at http:\/\/127\.0\.0\.1:9 does not answer \(.*ECONNREFUSED.*\); trying again for two minutes\n$/,
+      )
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
+  )
+})
 
 // Left out where there is no Ceph: apt-get install radosgw ceph-mon ceph-osd.
 ;(hasCeph ? describe : describe.skip)("a bucket", () => {
@@ -339,8 +362,9 @@ const KEY = "a".repeat(64)
           const here = yield* cli(run(join(directory, "here")))
           const first = yield* start(run("s3://lab/run"), machine("first"))
           const bucket = yield* openBucket("lab")
-          while ((yield* bucket.list("run/cursors/train/")).length === 0) yield* Effect.sleep(20)
-          yield* Effect.sleep(300)
+          // Its journal, too, which comes every two seconds.
+          for (const prefix of ["run/cursors/train/", "run/runs/"])
+            while ((yield* bucket.list(prefix)).length === 0) yield* Effect.sleep(20)
           yield* first.kill("SIGKILL")
           yield* first.finished
           const { code, stderr, stdout } = yield* cli(run("s3://lab/run"), machine("second"))
