@@ -105,6 +105,7 @@ describe("a lease", () => {
     }).pipe(Effect.scoped, Effect.provide(temporaryStore())),
   )
 
+  // Elsewhere no process can be looked up: Linux alone says when one started.
   describe.skipIf(process.platform !== "linux")("of a process of this machine", () => {
     it.effect("that is dead is free", () =>
       Effect.gen(function* () {
