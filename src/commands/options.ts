@@ -179,9 +179,17 @@ export const executor = Flag.Literals("executor", ["local", "cluster", "slurm"])
 export const sbatch = Flag.String("sbatch").pipe(
   Flag.withMetavar("OPTIONS"),
   Flag.withDescription(
-    'Options of `sbatch` for --executor slurm, such as "--partition=gpu --gres=gpu:1 --cpus-per-task=4"',
+    'Options of `sbatch` for --executor slurm, such as "--partition=long --cpus-per-task=4"',
   ),
   Flag.withDefault(""),
+)
+
+export const sbatchGpu = Flag.String("sbatch-gpu").pipe(
+  Flag.withMetavar("OPTIONS"),
+  Flag.withDescription(
+    "More options of `sbatch`, for stages that compute on a GPU because of --engine (default: --gres=gpu:1)",
+  ),
+  Flag.withDefault("--gres=gpu:1"),
 )
 
 /** The address of the cluster that is meant. */
@@ -260,18 +268,22 @@ const onSlurm = Effect.fn("onSlurm")(function* ({
   engine,
   threads,
   sbatch = "",
+  sbatchGpu = "",
 }: {
   readonly command: string
   readonly engine: EngineName
   readonly threads: Option.Option<number>
   readonly sbatch?: string
+  readonly sbatchGpu?: string
 }) {
   const { SlurmExecutor } = yield* Effect.promise(() => import("../services/remote/SlurmExecutor.ts"))
-  const options = sbatch.split(/\s+/).filter((option) => option !== "")
+  const [options, gpuOptions] = [sbatch, sbatchGpu].map((text) =>
+    text.split(/\s+/).filter((option) => option !== ""),
+  )
   const system = yield* Effect.context<
     FileSystem.FileSystem | Path.Path | ChildProcessSpawner.ChildProcessSpawner
   >()
-  return SlurmExecutor.layer({ command, options, engine, threads }).pipe(
+  return SlurmExecutor.layer({ command, options, gpuOptions, engine, threads }).pipe(
     Layer.provide(Layer.succeedContext(system)),
   )
 })
@@ -290,6 +302,7 @@ export const runnerLayer = (options: {
   readonly executor?: "local" | "cluster" | "slurm"
   readonly cluster?: Option.Option<string>
   readonly sbatch?: string
+  readonly sbatchGpu?: string
   readonly scale: Scale
   readonly leases?: ReturnType<typeof Leases.layer>
 }) => {

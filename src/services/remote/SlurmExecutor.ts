@@ -1,6 +1,6 @@
 /**
- * Stages computed as tasks of Slurm's job arrays: what can be computed at the same time is submitted as one array, and each task has its
- * stage in the shared store. Below the store:
+ * Stages computed as tasks of Slurm's job arrays: what can be computed at the same time is submitted as one array, what needs a GPU as
+ * another, and each task has its stage in the shared store. Below the store:
  *
  *     slurm/<run>/<array>/<task>.json          the job
  *     slurm/<run>/<array>/<task>.answer.json   what became of it
@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url"
 import { Effect, FileSystem, Layer, Option, Path, Result, Schedule, Schema, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { ArtifactStore } from "../ArtifactStore.ts"
-import type { EngineName } from "../engine/engines.ts"
+import { type EngineName, isOnGpu } from "../engine/engines.ts"
 import { Executor } from "../executor/Executor.ts"
 import { LOG } from "../Journal.ts"
 import { Leases } from "../Leases.ts"
@@ -77,18 +77,21 @@ const slurm = Effect.fnUntraced(function* (command: string, args: ReadonlyArray<
 
 export const SlurmExecutor = {
   /**
-   * @param options for `sbatch`, such as `--partition=gpu`
+   * @param options for `sbatch`, such as `--partition=long`
+   * @param gpuOptions for `sbatch`, of stages that compute tensors on a GPU: such as `--gres=gpu:1`
    * @param engine of the tasks
    * @param threads of a task's engine; as many as Slurm gives it, if none are said
    */
   layer: ({
     command,
     options,
+    gpuOptions,
     engine,
     threads,
   }: {
     readonly command: string
     readonly options: ReadonlyArray<string>
+    readonly gpuOptions: ReadonlyArray<string>
     readonly engine: EngineName
     readonly threads: Option.Option<number>
   }) =>
@@ -128,13 +131,15 @@ export const SlurmExecutor = {
               ),
         )
 
-        const submit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
+        /** Submits jobs as one array. Those that compute no tensors on a GPU find none there, whatever engine the others have. */
+        const submit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>, gpu: boolean) {
           const array = path.join(directory, String(arrays++))
           const fileOf = (i: number) => path.join(array, `${i}.json`)
           for (const [i, job] of jobs.entries()) {
             yield* commitFile(fileOf(i), new TextEncoder().encode(yield* encodeJob(job)))
           }
-          const program = [process.execPath, MAIN, "worker", "--workers", "1", "--engine", engine]
+          const its = gpu || !isOnGpu(engine) ? engine : "onnx"
+          const program = [process.execPath, MAIN, "worker", "--workers", "1", "--engine", its]
           const asGiven = Option.match(threads, {
             onNone: () => '"$SLURM_CPUS_PER_TASK"',
             onSome: String,
@@ -149,6 +154,7 @@ export const SlurmExecutor = {
           const id = yield* slurm("sbatch", [
             "--cpus-per-task=1",
             ...options,
+            ...(gpu ? gpuOptions : []),
             // After what a user says, for this process finds its tasks by it.
             "--parsable",
             `--job-name=${name}`,
@@ -170,10 +176,9 @@ export const SlurmExecutor = {
 
         /** What Slurm said last when it took no jobs, until it has taken some. */
         let excuse: string | undefined
-        const submitGathered = Effect.gen(function* () {
-          const jobs = gathered.splice(0, MOST_TASKS).filter(({ id }) => isWaitedFor(id))
+        const submitOrAgain = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>, gpu: boolean) {
           if (jobs.length === 0) return
-          const submitted = yield* Effect.result(submit(jobs))
+          const submitted = yield* Effect.result(submit(jobs, gpu))
           if (Result.isSuccess(submitted)) {
             excuse = undefined
             return
@@ -190,6 +195,14 @@ export const SlurmExecutor = {
             const message = `${label}: sbatch did not take it: ${because}`
             yield* hear({ _tag: "Failed", id, tag: "SlurmRefused", message })
           }
+        })
+        const submitGathered = Effect.gen(function* () {
+          const jobs = gathered.splice(0, MOST_TASKS).filter(({ id }) => isWaitedFor(id))
+          for (const onGpu of [true, false])
+            yield* submitOrAgain(
+              jobs.filter(({ gpu }) => gpu === onGpu),
+              onGpu,
+            )
         })
 
         /** States of this run's tasks that Slurm remembers, by their names; for minutes, of those that have begun. */

@@ -3,11 +3,15 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Duration, Effect } from "effect"
-import { cli, start } from "../../commands/process.ts"
+import { Duration, Effect, Layer, Option } from "effect"
+import { Executor } from "../../../src/services/executor/Executor.ts"
+import { Progress } from "../../../src/services/Progress.ts"
+import { SlurmExecutor } from "../../../src/services/remote/SlurmExecutor.ts"
+import { cli, lines, start } from "../../commands/process.ts"
 import { computedIn, eventsOf, recordsOf } from "../../crash/stores.ts"
 import { labels, settings, tiny } from "../../pipelines/tiny.ts"
-import { filesBelow, temporaryDirectory } from "../store/temporary.ts"
+import { count } from "../executor/stages.ts"
+import { filesBelow, temporaryDirectory, temporaryStore } from "../store/temporary.ts"
 import { hasSlurm, startSlurm } from "./slurm.ts"
 
 const TIMEOUT = 180_000
@@ -58,6 +62,52 @@ suite("Slurm", () => {
           )
           assert.strictEqual(refused.code, 1)
           assert.match(refused.stderr, /error: [^\n]*sbatch did not take it: [^\n]*partition[^\n]*\n$/)
+        }),
+      TIMEOUT,
+    )
+
+    it.effect(
+      "asks for a GPU for stages that compute on one, and for no others",
+      () =>
+        Effect.gen(function* () {
+          const { env, slurm } = yield* startSlurm
+          yield* Effect.acquireRelease(
+            Effect.sync(() => Object.assign(process.env, env)),
+            () => Effect.sync(() => delete process.env.SLURM_CONF),
+          )
+          const executor = SlurmExecutor.layer({
+            command: "test",
+            engine: "onnx-webgpu",
+            threads: Option.none(),
+            options: ["--hold"],
+            gpuOptions: ["--gres=gpu:1"],
+          }).pipe(Layer.provide(temporaryStore()), Layer.provideMerge(Progress.silent))
+          const said = { key: "", cursorKey: "", label: "", begin: Effect.void, ask: Effect.void }
+          const asking = Effect.gen(function* () {
+            const { compute } = yield* Executor
+            yield* Effect.forEach(
+              [true, false, true, true, false],
+              (usesEngine) => compute({ ...count, usesEngine }, { to: 1 }, said),
+              { concurrency: "unbounded" },
+            )
+          }).pipe(Effect.provide(executor))
+          yield* Effect.forkScoped(asking)
+          /** Of each task its array and what it asks for. */
+          const queued = () =>
+            lines(slurm("squeue", "-h", "-r", "-o", "%F %b")).map((line) => line.split(" "))
+          while (queued().length < 5) yield* Effect.sleep(100)
+          const arrays = Map.groupBy(queued(), ([array]) => array)
+          const found = [...arrays].map(([array, tasks]) => {
+            const script = slurm("scontrol", "write", "batch_script", array, "-")
+            return {
+              resources: tasks.map(([, resources]) => resources),
+              engine: /'--engine' '(.+?)'/.exec(script)?.[1],
+            }
+          })
+          assert.sameDeepMembers(found, [
+            { resources: ["gres:gpu:1", "gres:gpu:1", "gres:gpu:1"], engine: "onnx-webgpu" },
+            { resources: ["N/A", "N/A"], engine: "onnx" },
+          ])
         }),
       TIMEOUT,
     )

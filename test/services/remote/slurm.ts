@@ -1,4 +1,4 @@
-/** A Slurm of one host, from the programs that this machine has: munge, slurmctld and slurmd, which want to be root. */
+/** A Slurm of one host, which has a GPU as far as Slurm knows, from the programs that this machine has: munge, slurmctld and slurmd, which want to be root. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -34,7 +34,8 @@ SelectTypeParameters=CR_Core
 MpiDefault=none
 SwitchType=switch/none
 KillWait=2
-NodeName=${host} NodeAddr=127.0.0.1 CPUs=${availableParallelism()} State=UNKNOWN
+GresTypes=gpu
+NodeName=${host} Gres=gpu:1 NodeAddr=127.0.0.1 CPUs=${availableParallelism()} State=UNKNOWN
 PartitionName=main Nodes=${host} Default=YES MaxTime=INFINITE State=UP
 `
 
@@ -54,6 +55,7 @@ export const startSlurm = Effect.gen(function* () {
   const file = join(directory, "slurm.conf")
   const ports = [yield* freePort, yield* freePort]
   writeFileSync(file, configuration(directory, hostname().split(".")[0], ports))
+  writeFileSync(join(directory, "gres.conf"), "Name=gpu File=/dev/null\n")
   const env = { SLURM_CONF: file }
 
   const run = (program: string, ...args: ReadonlyArray<string>) =>
