@@ -43,8 +43,6 @@ const PART = 16 * 2 ** 20
 /** With pauses of up to 20 s, half of that on average, between them: about two minutes. */
 const ATTEMPTS = 20
 const CONNECTING = 5_000
-/** A service that has not answered at all for so long may have another address. */
-const SUSPICION = "5 seconds"
 /** Milliseconds in which nothing was sent or received. */
 const SILENCE = 60_000
 
@@ -80,11 +78,20 @@ export const openBucket = Effect.fn("openBucket")(function* (bucket: string) {
   const region = yield* named("AWS_REGION")
   const retry = yield* Effect.promise(() => import("@smithy/core/retry"))
   const patience = () => new retry.StandardRetryStrategy(ATTEMPTS)
-  let because = "nothing comes back"
+  const output = yield* Console.Console
+  /** Whether no request has ended yet, nor was it said that the service does not answer: its address may be wrong. */
+  let isNew = true
+  const tell = (error: unknown) => {
+    if (!isNew || statusOf(error) !== undefined) return
+    isNew = false
+    const where = Option.match(endpoint, { onNone: () => "", onSome: (url) => ` at ${url}` })
+    const because = error instanceof Error ? ` (${error.message.split("\n", 1)[0]})` : ""
+    output.error(`s3://${bucket}${where} does not answer${because}; trying again for two minutes`)
+  }
   /** As a client has one patience for all of its requests, many that fail at the same time would end it: here each has its own. */
   const retryStrategy = Object.assign(patience(), {
     refreshRetryTokenForRetry: (...of: Parameters<StandardRetryStrategy["refreshRetryTokenForRetry"]>) => {
-      because = of[1].error?.message.split("\n", 1)[0] || because
+      tell(of[1].error)
       return patience().refreshRetryTokenForRetry(...of)
     },
   })
@@ -101,31 +108,17 @@ export const openBucket = Effect.fn("openBucket")(function* (bucket: string) {
     ),
     (client) => Effect.sync(() => client.destroy()),
   )
-  /** That the first request is not answered; done once, and not at all where one was. */
-  const suspect = yield* Effect.cached(
-    Effect.suspend(() => {
-      const where = Option.match(endpoint, { onNone: () => "", onSome: (url) => ` at ${url}` })
-      return Console.error(
-        `s3://${bucket}${where} does not answer (${because}); trying again for two minutes`,
-      )
-    }),
-  )
-  let isHeard = false
-  const ask = <A>(method: string, key: string, request: (signal: AbortSignal) => Promise<A>) => {
-    const answer = Effect.tryPromise({
+  const ask = <A>(method: string, key: string, request: (signal: AbortSignal) => Promise<A>) =>
+    Effect.tryPromise({
       try: request,
       catch: (error) => failure(method, `s3://${bucket}/${key}`, error),
-    })
-    if (isHeard) return answer
-    const impatience = Effect.andThen(Effect.delay(suspect, SUSPICION), Effect.never)
-    return Effect.raceFirst(answer, impatience).pipe(
+    }).pipe(
       Effect.ensuring(
         Effect.sync(() => {
-          isHeard = true
+          isNew = false
         }),
       ),
     )
-  }
   const isMissing = ({ reason }: PlatformError.PlatformError) => reason._tag === "NotFound"
 
   const find: Bucket["find"] = (key) =>

@@ -138,8 +138,8 @@ export const SlurmExecutor = {
           for (const [i, job] of jobs.entries()) {
             yield* commitFile(fileOf(i), new TextEncoder().encode(yield* encodeJob(job)))
           }
-          const its = gpu || !isOnGpu(engine) ? engine : "onnx"
-          const program = [process.execPath, MAIN, "worker", "--workers", "1", "--engine", its]
+          const theirs = gpu || !isOnGpu(engine) ? engine : "onnx"
+          const program = [process.execPath, MAIN, "worker", "--workers", "1", "--engine", theirs]
           const asGiven = Option.match(threads, {
             onNone: () => '"$SLURM_CPUS_PER_TASK"',
             onSome: String,
