@@ -4,7 +4,7 @@ import { Effect, FileSystem, Layer, Option, type Path, Schema } from "effect"
 import { Flag } from "effect/cli"
 import type { ChildProcessSpawner } from "effect/process"
 import { type Scale, SMOKE_NOTE, scales } from "../pipelines/scale.ts"
-import { ArtifactStore } from "../services/ArtifactStore.ts"
+import { ArtifactStore, StoreFailure } from "../services/ArtifactStore.ts"
 import { directoryOf, isAddress } from "../services/bucket/address.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { type EngineName, engineLayer, engineNames, isOnGpu } from "../services/engine/engines.ts"
@@ -355,7 +355,9 @@ export const lookingLayer = (options: { readonly store: string; readonly engine:
 /** Fails where there is no store to look at. */
 export const requireStore = Effect.fn("requireStore")(function* (store: string) {
   const fs = yield* FileSystem.FileSystem
-  if (!(yield* fs.exists(yield* directoryAt(store)))) {
+  const path = yield* directoryAt(store)
+  const failure = (cause: unknown) => new StoreFailure({ operation: "look for", path, cause })
+  if (!(yield* fs.exists(path).pipe(Effect.mapError(failure)))) {
     return yield* new BadInput({ message: `--store ${store}: there is no store` })
   }
 })

@@ -58,7 +58,8 @@ const failure = (method: string, address: string, error: unknown): PlatformError
   const { name = "Error", message = "" } = error instanceof Error ? error : {}
   const status = statusOf(error)
   const said = message === "" || message === "UnknownError" ? "" : `: ${message.split("\n", 1)[0]}`
-  const isMissing = status === 404 && name !== "NoSuchBucket"
+  // There always is a list, of a bucket that is there, of a service that is one.
+  const isMissing = status === 404 && method !== "list" && name !== "NoSuchBucket"
   // A request for no more than the size is answered without a reason.
   const reason = name === "Unknown" && status === 403 ? "AccessDenied" : name
   return PlatformError.systemError({

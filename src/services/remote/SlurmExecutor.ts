@@ -198,7 +198,8 @@ export const SlurmExecutor = {
         })
         const submitGathered = Effect.gen(function* () {
           const jobs = gathered.splice(0, MOST_TASKS).filter(({ id }) => isWaitedFor(id))
-          for (const onGpu of [true, false])
+          // Those for a GPU last: that there is none to be had keeps no others waiting.
+          for (const onGpu of [false, true])
             yield* submitOrAgain(
               jobs.filter(({ gpu }) => gpu === onGpu),
               onGpu,

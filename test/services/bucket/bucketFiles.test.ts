@@ -1,6 +1,7 @@
 /** Stores in a bucket of a real Ceph RADOS gateway, seen from several machines: each has a cache directory of its own. */
 import { createHash, randomBytes } from "node:crypto"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { S3 } from "@aws-sdk/client-s3"
@@ -17,6 +18,7 @@ import { cli, start } from "../../commands/process.ts"
 import { recordsOf } from "../../crash/stores.ts"
 import { labels, settings, tiny } from "../../pipelines/tiny.ts"
 import { binaries, startPostgres } from "../remote/postgres.ts"
+import { freePort } from "../remote/servers.ts"
 import { filesBelow, temporaryDirectory } from "../store/temporary.ts"
 import { hasCeph, SECRET_KEY, startCeph } from "./ceph.ts"
 
@@ -80,15 +82,18 @@ const record = (key: string, output: unknown): StageRecord => ({
 })
 const KEY = "a".repeat(64)
 
-describe("a bucket whose service does not answer", () => {
-  it.live("is said to be waited for, with the address and the reason", () =>
+describe("a bucket whose address is wrong", () => {
+  const at = (url: string) =>
+    Effect.map(temporaryDirectory, (cache) => ({
+      AWS_ENDPOINT_URL_S3: url,
+      AWS_ACCESS_KEY_ID: "lab",
+      AWS_SECRET_ACCESS_KEY: SECRET_KEY,
+      XDG_CACHE_HOME: cache,
+    }))
+
+  it.live("is said to be waited for where nobody answers, with the address and the reason", () =>
     Effect.gen(function* () {
-      const env = {
-        AWS_ENDPOINT_URL_S3: "http://127.0.0.1:9",
-        AWS_ACCESS_KEY_ID: "lab",
-        AWS_SECRET_ACCESS_KEY: SECRET_KEY,
-        XDG_CACHE_HOME: yield* temporaryDirectory,
-      }
+      const env = yield* at("http://127.0.0.1:9")
       const { printed } = yield* start(["status", "--store", "s3://lab/grok"], { env })
       let said = ""
       while (said === "") {
@@ -99,6 +104,26 @@ describe("a bucket whose service does not answer", () => {
         said,
         /^s3:\/\/lab at http:\/\/127\.0\.0\.1:9 does not answer \(.*ECONNREFUSED.*\); trying again for two minutes\n$/,
       )
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
+  )
+
+  it.live("is no empty store where another web server answers", () =>
+    Effect.gen(function* () {
+      const port = yield* freePort
+      yield* Effect.acquireRelease(
+        Effect.sync(() => createServer((_, answer) => answer.writeHead(404).end()).listen(port, "127.0.0.1")),
+        (server) => Effect.sync(() => server.close()),
+      )
+      const env = yield* at(`http://127.0.0.1:${port}`)
+      for (const command of ["status", "gc", "verify"]) {
+        const { code, stdout, stderr } = yield* cli([command, "--store", "s3://lab/grok"], { env })
+        assert.strictEqual(code, 1, command)
+        assert.strictEqual(stdout, "")
+        assert.match(
+          stderr,
+          /^error: cannot [^\n]+: NotFound; check the bucket's name, AWS_ENDPOINT_URL_S3 [^\n]+\n$/,
+        )
+      }
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
   )
 })

@@ -1,4 +1,7 @@
-/** A Slurm of one host, which has a GPU as far as Slurm knows, from the programs that this machine has: munge, slurmctld and slurmd, which want to be root. */
+/**
+ * A Slurm of one host, from the programs that this machine has: munge, slurmctld and slurmd, which want to be root. As far as Slurm knows,
+ * the host has a GPU.
+ */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
