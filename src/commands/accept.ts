@@ -7,8 +7,9 @@ import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { engineLayer } from "../services/engine/engines.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import { engine, json, requireWritable, store, storeLayer } from "./options.ts"
+import { engine, json, store } from "./options.ts"
 import { printJson } from "./printJson.ts"
+import { requireWritable, storeLayer } from "./services.ts"
 
 /** What `--json` prints: how many outputs count as computed by the present code from now on. */
 export const Accepted = Schema.Struct({

@@ -5,8 +5,9 @@ import { BadInput } from "./BadInput.ts"
 import { Compared, compare } from "./compared.ts"
 import { comparedText } from "./comparedText.ts"
 import { descriptions } from "./descriptions.ts"
-import { json, store, storeLayer } from "./options.ts"
+import { json, store } from "./options.ts"
 import { printJson } from "./printJson.ts"
+import { storeLayer } from "./services.ts"
 import { sideOf } from "./sides.ts"
 
 const side = (name: string) =>

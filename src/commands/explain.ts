@@ -6,7 +6,8 @@ import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
 import { type Explained, Explanation, makeExplain } from "./explained.ts"
 import { foresee } from "./foresee.ts"
-import { engine, json, lookingLayer, scale, set, store } from "./options.ts"
+import { engine, json, scale, set, store } from "./options.ts"
+import { lookingLayer } from "./services.ts"
 
 const DIGEST = /^[0-9a-f]{64}$/
 

@@ -8,8 +8,9 @@ import { exportArchive } from "../services/share/exportArchive.ts"
 import { openArchive } from "../services/share/readArchive.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import { json, store, storeLayer } from "./options.ts"
+import { json, store } from "./options.ts"
 import { printJson } from "./printJson.ts"
+import { storeLayer } from "./services.ts"
 
 /** What `--json` prints. */
 export const Exported = Schema.Struct({

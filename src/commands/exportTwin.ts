@@ -24,9 +24,10 @@ import { TrainInput } from "../stages/train.ts"
 import { initialState, layoutOf, stepInputs, type TrainConfig } from "../stages/training.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import { commandOf, engine, json, runnerLayer, scale, set, store, threads } from "./options.ts"
+import { commandOf, engine, json, scale, set, store, threads } from "./options.ts"
 import { override } from "./overrides.ts"
 import { printJson } from "./printJson.ts"
+import { runnerLayer } from "./services.ts"
 
 /** What `--json` prints. */
 export const ExportedTwin = Schema.Struct({ directory: Schema.String, files: Schema.Array(Schema.String) })

@@ -9,7 +9,8 @@ import { BadInput } from "./BadInput.ts"
 import { bytesText, parseBytes } from "./byteSize.ts"
 import { descriptions } from "./descriptions.ts"
 import { gcText } from "./gcText.ts"
-import { json, requireStore, requireWritable, store, storeLayer } from "./options.ts"
+import { json, store } from "./options.ts"
+import { requireStore, requireWritable, storeLayer } from "./services.ts"
 
 const dryRun = Flag.Boolean("dry-run").pipe(
   Flag.withDescription("Delete nothing; say what would go and what is kept"),

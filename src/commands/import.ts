@@ -7,8 +7,9 @@ import { importArchive } from "../services/share/importArchive.ts"
 import { openArchive } from "../services/share/readArchive.ts"
 import { BadInput } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import { json, store, storeLayer } from "./options.ts"
+import { json, store } from "./options.ts"
 import { printJson } from "./printJson.ts"
+import { storeLayer } from "./services.ts"
 
 /** What `--json` prints: what the archive holds, and how much of it the store did not have. */
 export const Imported = Schema.Struct({

@@ -8,8 +8,9 @@ import { BadInput } from "./BadInput.ts"
 import { candidates } from "./candidates.ts"
 import { descriptions } from "./descriptions.ts"
 import { named } from "./named.ts"
-import { json, requireWritable, store, storeLayer } from "./options.ts"
+import { json, store } from "./options.ts"
 import { printJson } from "./printJson.ts"
+import { requireWritable, storeLayer } from "./services.ts"
 
 /** What `--json` prints without a result; with one it prints its `Pin`. */
 export const Pins = Schema.Struct({ store: Schema.String, pins: Schema.Array(Pin) })

@@ -5,8 +5,9 @@ import { briefDuration } from "../services/progress/duration.ts"
 import { bytesText } from "./byteSize.ts"
 import { descriptions } from "./descriptions.ts"
 import { foresee } from "./foresee.ts"
-import { engine, json, lookingLayer, scale, set, store, threads, workers, workersFor } from "./options.ts"
+import { engine, json, scale, set, store, threads, workers, workersFor } from "./options.ts"
 import { Plan, planOf } from "./planned.ts"
+import { lookingLayer } from "./services.ts"
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
 

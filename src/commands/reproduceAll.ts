@@ -30,9 +30,6 @@ import {
   json,
   type OnFailure,
   onFailure,
-  requireFit,
-  requireWritable,
-  runnerLayer,
   sbatch,
   sbatchGpu,
   scale,
@@ -43,6 +40,7 @@ import {
   workersFor,
 } from "./options.ts"
 import { retryDamaged } from "./retryDamaged.ts"
+import { requireFit, requireWritable, runnerLayer } from "./services.ts"
 import { otlp, watched } from "./telemetry.ts"
 
 const seeds = Flag.Int("seeds").pipe(

@@ -12,8 +12,6 @@ import {
   executor,
   json,
   onFailure,
-  requireFit,
-  runnerLayer,
   sbatch,
   sbatchGpu,
   scale,
@@ -25,6 +23,7 @@ import {
 } from "./options.ts"
 import { runAblation } from "./runAblation.ts"
 import { runPipeline } from "./runPipeline.ts"
+import { requireFit, runnerLayer } from "./services.ts"
 import { otlp, watched } from "./telemetry.ts"
 
 const out = Flag.String("out").pipe(

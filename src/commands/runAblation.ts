@@ -6,8 +6,9 @@ import type { PlannedAblation } from "../pipelines/planAblation.ts"
 import { comparisonTable } from "../report/comparisonText.ts"
 import { CodeFingerprint } from "../services/CodeFingerprint.ts"
 import { BadInput } from "./BadInput.ts"
-import { isTolerableUnless, type OnFailure, requireWritable, stopsAll } from "./options.ts"
+import { isTolerableUnless, type OnFailure, stopsAll } from "./options.ts"
 import { retryDamaged } from "./retryDamaged.ts"
+import { requireWritable } from "./services.ts"
 
 /** Some cells could not be measured; what could be is written. */
 class CellsFailed extends Schema.TaggedError<CellsFailed>()("CellsFailed", {

@@ -5,10 +5,11 @@ import { expectations } from "../pipelines/outlook.ts"
 import { configOf } from "../pipelines/registry.ts"
 import type { Scale } from "../pipelines/scale.ts"
 import { SingleConfig, single, targets } from "../pipelines/single.ts"
-import { type OnFailure, requireWritable, stopsAll } from "./options.ts"
+import { type OnFailure, stopsAll } from "./options.ts"
 import { override } from "./overrides.ts"
 import { evidenceOf, render, SingleResult } from "./results.ts"
 import { retryDamaged } from "./retryDamaged.ts"
+import { requireWritable } from "./services.ts"
 
 export interface RunOptions extends OnFailure {
   readonly pipeline: string

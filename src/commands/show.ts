@@ -10,8 +10,9 @@ import { describeGrade } from "../services/Grade.ts"
 import { referencesOf } from "../services/references.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import { json, store, storeLayer } from "./options.ts"
+import { json, store } from "./options.ts"
 import { printJson } from "./printJson.ts"
+import { storeLayer } from "./services.ts"
 
 /** What a stage's name with `--json` prints. A key prints one record. */
 export const Records = Schema.Array(StageRecord)

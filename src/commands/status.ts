@@ -6,8 +6,9 @@ import { Leases } from "../services/Leases.ts"
 import { duration } from "../services/progress/duration.ts"
 import { descriptions } from "./descriptions.ts"
 import { onlyLooking } from "./interruption.ts"
-import { json, store, storeLayer } from "./options.ts"
+import { json, store } from "./options.ts"
 import { printJson } from "./printJson.ts"
+import { storeLayer } from "./services.ts"
 
 /** What `--json` prints. */
 export const Status = Schema.Struct({ store: Schema.String, ...Activity.fields })

@@ -4,8 +4,9 @@ import { Argument, Command } from "effect/cli"
 import { Pin, pins, removePin } from "../services/pins.ts"
 import { descriptions } from "./descriptions.ts"
 import { named } from "./named.ts"
-import { json, store, storeLayer } from "./options.ts"
+import { json, store } from "./options.ts"
 import { printJson } from "./printJson.ts"
+import { storeLayer } from "./services.ts"
 
 export const unpin = Command.make(
   "unpin",

@@ -10,8 +10,9 @@ import { inputOf, rerun } from "../services/rerun.ts"
 import { verify as verifyStore } from "../services/verify.ts"
 import { BadInput, suggest } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import { engine, json, requireStore, runnerLayer, store, threads } from "./options.ts"
+import { engine, json, store, threads } from "./options.ts"
 import { printJson } from "./printJson.ts"
+import { requireStore, runnerLayer } from "./services.ts"
 
 /** Something in the store is bad. */
 class StoreDamaged extends Schema.TaggedError<StoreDamaged>()("StoreDamaged", {

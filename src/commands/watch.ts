@@ -25,8 +25,9 @@ import { admit } from "./admission.ts"
 import { BadInput } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
 import { onlyLooking } from "./interruption.ts"
-import { engine, store, storeLayer } from "./options.ts"
+import { engine, store } from "./options.ts"
 import { ablations, from } from "./report.ts"
+import { storeLayer } from "./services.ts"
 
 const port = Flag.Int("port").pipe(
   Flag.withMetavar("N"),

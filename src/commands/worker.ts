@@ -15,18 +15,8 @@ import { serve } from "../services/remote/serve.ts"
 import { commitFile } from "../services/store/files.ts"
 import { BadInput } from "./BadInput.ts"
 import { descriptions } from "./descriptions.ts"
-import {
-  cluster,
-  clusterAddress,
-  engine,
-  ensemble,
-  requireWritable,
-  runnerLayer,
-  store,
-  threads,
-  workers,
-  workersFor,
-} from "./options.ts"
+import { cluster, engine, ensemble, store, threads, workers, workersFor } from "./options.ts"
+import { clusterAddress, requireWritable, runnerLayer } from "./services.ts"
 import { otlp, watched } from "./telemetry.ts"
 
 const task = Flag.String("task").pipe(
