@@ -1,7 +1,7 @@
 /** `reproduce-all`: the whole paper, from data to claims; the table fills in as results arrive. */
 import { Console, Effect, Exit, FileSystem, Option, Path, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { type Claim, ClaimRow, correct, evaluateClaim, untestedRow, upstreamOf } from "../pipelines/Claim.ts"
+import { type Claim, ClaimRow, evaluateClaim, untestedRow, upstreamOf } from "../pipelines/Claim.ts"
 import { claims } from "../pipelines/claims.ts"
 import { isStage } from "../pipelines/derive.ts"
 import { evaluator, type Node, type Resolve, settle } from "../pipelines/Node.ts"
@@ -10,7 +10,7 @@ import { expectations } from "../pipelines/outlook.ts"
 import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../pipelines/paper.ts"
 import { stages } from "../pipelines/registry.ts"
 import { type Scale, SMOKE_NOTE } from "../pipelines/scale.ts"
-import { claimLine, claimsHeader, claimsTable } from "../report/claimsText.ts"
+import { claimLine, claimsHeader, claimsTable, tally } from "../report/claimsText.ts"
 import { gather } from "../report/evidence.ts"
 import { isUpToDate } from "../report/manifest.ts"
 import { writeReport } from "../report/write.ts"
@@ -79,23 +79,31 @@ class ClaimsFailed extends Schema.TaggedError<ClaimsFailed>()("ClaimsFailed", {
   }
 }
 
+/** Whether the table fills in on the terminal where the result goes, too: then it is not printed again. */
+const isLive = ({ json }: Options): boolean => !json && process.stderr.isTTY && process.stdout.isTTY
+
 /** A claim's row; one whose stages fail is not tested, and says why. */
 const rowOf = Effect.fnUntraced(function* (
   claim: Claim,
   resolve: Resolve,
+  options: Options,
   isTolerable: (error: Error) => boolean,
 ) {
   const progress = yield* Progress
-  const evaluated = yield* Effect.result(evaluateClaim(claim, resolve, isTolerable))
+  const judges = options.scale === "paper"
+  const evaluated = yield* Effect.result(evaluateClaim(claim, resolve, { leavesOut: isTolerable, judges }))
   if (evaluated._tag === "Failure" && !isTolerable(evaluated.failure))
     return yield* Effect.fail(evaluated.failure)
-  const row =
-    evaluated._tag === "Success" ? evaluated.success : untestedRow(claim, oneLine(evaluated.failure))
-  const reasons =
+  const [row, reasons] =
     evaluated._tag === "Success"
-      ? (row.missing ?? []).map(({ name, because }) => `${name}: ${oneLine(because)}`)
-      : [row.because]
-  yield* progress.say([claimLine(row), ...reasons.map((reason) => `  ${reason}`)].join("\n"))
+      ? [
+          evaluated.success,
+          (evaluated.success.missing ?? []).map(({ name, because }) => `${name}: ${oneLine(because)}`),
+        ]
+      : [untestedRow(claim, oneLine(evaluated.failure), judges), [oneLine(evaluated.failure)]]
+  const shown = isLive(options) ? [claimLine(row)] : reasons.length > 0 ? [`${claim.id}:`] : []
+  const said = [...shown, ...reasons.map((reason) => `  ${reason}`)]
+  if (said.length > 0) yield* progress.say(said.join("\n"))
   return { row, failed: reasons.length > 0 }
 })
 
@@ -111,7 +119,7 @@ const planOf = (config: PaperConfig) => {
 }
 type Plan = ReturnType<typeof planOf>
 
-const evaluate = Effect.fnUntraced(function* ({ nodes, list, features, planned }: Plan, options: OnFailure) {
+const evaluate = Effect.fnUntraced(function* ({ nodes, list, features, planned }: Plan, options: Options) {
   const progress = yield* Progress
   const isTolerable = isTolerableUnless(options)
   const expect = yield* expectations
@@ -123,11 +131,11 @@ const evaluate = Effect.fnUntraced(function* ({ nodes, list, features, planned }
   const { workers } = yield* StageRunner
   const ordered = inOrder(planned, workers)
   const resolve = evaluator(ordered)
-  yield* progress.say(claimsHeader)
+  if (isLive(options)) yield* progress.say(claimsHeader)
   const [, rows] = yield* Effect.all(
     [
       stopsAll(options) ? Effect.void : settle(ordered, resolve),
-      Effect.forEach(list, (claim) => rowOf(claim, resolve, isTolerable), sideBySide),
+      Effect.forEach(list, (claim) => rowOf(claim, resolve, options, isTolerable), sideBySide),
       // Tables alone need these; what fails leaves no rows.
       Effect.forEach(
         features,
@@ -170,7 +178,6 @@ const findWritten = Effect.fnUntraced(function* (
   if (Option.isNone(found)) return found
   yield* progress.plan(planned.map(({ label }) => label))
   yield* Effect.forEach(planned, ({ label }) => progress.cached(label), { discard: true })
-  yield* progress.say([claimsHeader, ...found.value.map(claimLine)].join("\n"))
   return found
 }, Effect.provide(StageRunner.peeking))
 
@@ -193,18 +200,19 @@ export const reproducePaper = Effect.fn("reproducePaper")(function* (options: Op
   const sizes = options.scale === "smoke" ? SMOKE_NOTE : "the paper's sizes"
   const evidence = `${sizes}; seeds ${config.seeds.join(", ")}`
   const plan = planOf(config)
-  const print = Effect.fnUntraced(function* (rows: ReadonlyArray<ClaimRow>) {
+  const print = Effect.fnUntraced(function* (rows: ReadonlyArray<ClaimRow>, shown: boolean) {
+    const where = `${evidence}; written to ${path.relative(".", directory)}/`
     yield* options.json
       ? Console.log(JSON.stringify(yield* Schema.encodeEffect(Schema.Array(ClaimRow))(rows), null, 2))
-      : Console.log(`\n${claimsTable(rows)}\n\n${evidence}; written to ${path.relative(".", directory)}/`)
+      : Console.log(shown ? `\n${tally(rows)}\n\n${where}` : `\n${claimsTable(rows)}\n\n${where}`)
   })
   const written = yield* findWritten(plan, { directory, evidence, code })
-  if (Option.isSome(written)) return yield* print(written.value)
+  if (Option.isSome(written)) return yield* print(written.value, false)
 
   const { rows, tables } = yield* retryDamaged(evaluate(plan, options))
-  const corrected = correct(rows.map(({ row }) => row))
-  yield* writeReport({ directory, evidence, config, tables, claims: corrected, code })
-  yield* print(corrected)
+  const measured = rows.map(({ row }) => row)
+  yield* writeReport({ directory, evidence, config, tables, claims: measured, code })
+  yield* print(measured, isLive(options))
   const failed = rows.filter(({ failed }) => failed).map(({ row }) => row.id)
   if (failed.length > 0) return yield* new ClaimsFailed({ claims: failed })
 })

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { changedFields } from "../pipelines/fields.ts"
 import { type Scale, SMOKE_NOTE } from "../pipelines/scale.ts"
-import { SingleConfig } from "../pipelines/single.ts"
+import { kinds, measuredPlacements, SingleConfig } from "../pipelines/single.ts"
 import { paper } from "../pipelines/sizes.ts"
 import { TrainedRun } from "../stages/contracts.ts"
 import { Coupling } from "../stages/measureCoupling.ts"
@@ -16,8 +16,8 @@ export const SingleResult = Schema.Struct({
   run: TrainedRun,
   coupling: Schema.Array(
     Schema.Struct({
-      rows: Schema.Literals(["update", "gradient"]),
-      window: Schema.Literals(["forward", "backward"]),
+      rows: Schema.Literals(kinds),
+      window: Schema.Literals(measuredPlacements),
       ...Coupling.fields,
     }),
   ),
@@ -34,7 +34,7 @@ export const evidenceOf = (scale: Scale, config: SingleConfig): string => {
   return changed.length === 0 ? "the paper's sizes" : `not the paper's: ${changed.join(", ")}`
 }
 
-const columns = [10, 10, 8, 8, 8, 8, 9, 9] as const
+const columns = [17, 11, 8, 9, 8, 8, 9, 9] as const
 
 const row = (cells: ReadonlyArray<string>): string =>
   `  ${cells
@@ -48,19 +48,11 @@ const digits = (value: number | null): string =>
 
 const stepText = (value: number | null): string => (value === null ? "never" : value.toLocaleString("en"))
 
-/** R̄ over all points, or over those with full windows. */
-const couplingTable = (coupling: SingleResult["coupling"], points: "all" | "fullWindows") => [
+const couplingTable = (coupling: SingleResult["coupling"]) => [
   row(["rows", "window", "peak", "at step", "mean", "final", "before", "after"]),
-  ...coupling.map((measured) => {
-    const { peak, peakStep, mean, final, meanBefore, meanAfter } = measured[points]
+  ...coupling.map(({ rows, window, peak, peakStep, mean, final, meanBefore, meanAfter }) => {
     const figures = [digits(mean), digits(final), digits(meanBefore), digits(meanAfter)]
-    return row([
-      measured.rows,
-      measured.window,
-      digits(peak),
-      peakStep === null ? "–" : stepText(peakStep),
-      ...figures,
-    ])
+    return row([rows, window, digits(peak), peakStep === null ? "–" : stepText(peakStep), ...figures])
   }),
 ]
 
@@ -79,14 +71,11 @@ export const render = ({ evidence, config, run, coupling, pipeline }: SingleResu
     `  at the end                   train ${run.finalTrainAccuracy.toFixed(4)}, test ${run.finalTestAccuracy.toFixed(4)}`,
     "",
     `  Coupling R̄: how much further the top ${rank} directions of ${window} rows move the centroids, squared,`,
-    "  than random directions do; mean before and after test accuracy reached the threshold",
+    "  than random directions do; mean before and after test accuracy reached the threshold. The gradients of",
+    "  random logits and of permuted labels have nothing to do with the task: what they reach, any gradient does.",
     ...(block === "attention" ? [] : [`  Directions live in ${block}, not in all attention weights`]),
     "",
-    ...couplingTable(coupling, "all"),
-    "",
-    "  The same without the points whose window is cut off by an end of the run",
-    "",
-    ...couplingTable(coupling, "fullWindows"),
+    ...couplingTable(coupling),
     "",
     `  Denominators: median of ${config.probe.draws} random directions, IQR/median ${digits(
       coupling[0]?.denominatorSpread ?? null,

@@ -24,8 +24,8 @@ const evaluateSingle = Effect.fn("evaluateSingle")(function* (config: SingleConf
   const resolve = yield* evaluateAll(targets(nodes), { failFast, expect: yield* expectations })
   return {
     run: yield* resolve(run),
-    coupling: yield* Effect.forEach(couplings, ({ kind, direction, coupling }) =>
-      Effect.map(resolve(coupling), (output) => ({ rows: kind, window: direction, ...output })),
+    coupling: yield* Effect.forEach(couplings, ({ kind, placement, coupling }) =>
+      Effect.map(resolve(coupling), (output) => ({ rows: kind, window: placement, ...output })),
     ),
   }
 })

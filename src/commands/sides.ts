@@ -35,6 +35,7 @@ const decodeFile = Effect.fnUntraced(function* <A>(file: string, schema: Schema.
 })
 
 interface WithOthers extends Estimate {
+  /** Other definitions and controls. */
   readonly beside: Readonly<Record<string, Estimate>>
 }
 
@@ -48,8 +49,12 @@ const reproduction = Effect.fnUntraced(function* (name: string) {
   const { join } = yield* Path.Path
   const { evidence, config, versions, engine } = yield* readManifest(name)
   const rows = yield* decodeFile(join(name, CLAIMS), Schema.Array(ClaimRow))
-  const metrics = rows.flatMap(({ id, measured, verdict, beside }) =>
-    metricsOf(id, { ...measured, verdict, beside }),
+  const metrics = rows.flatMap(({ id, measured, number, reading, beside, controls }) =>
+    metricsOf(id, {
+      ...measured,
+      ...(number === null || reading === null ? {} : { verdict: `${number.verdict}, ${reading.verdict}` }),
+      beside: { ...beside, ...controls },
+    }),
   )
   const made = { evidence, versions, engine }
   const settings = Predicate.isObject(config) ? { ...config, ...made } : made

@@ -42,12 +42,6 @@ export interface CouplingOverTraining {
 const perRow = 4
 const sides = { left: 48, right: 78 }
 const height = { coupling: 216, accuracy: 132 }
-const names = {
-  update: "update",
-  gradient: "gradient",
-  "per-op-gradient": "gradient of own loss",
-  "aggregated-gradient": "gradient of summed loss",
-}
 const trainStyle: Style = { colour: "#777777", ink: neutral.text, dash: "2 2", marker: "circle" }
 const testStyle: Style = { ...styleAt(2), dash: "none" }
 
@@ -96,7 +90,7 @@ export const couplingOverTraining = (data: CouplingOverTraining): string => {
           ...yAxis(first ? y : unlabelled(y)),
           ...xAxis(unlabelled(x)),
           ...couplingMarks(curves, y),
-          ...(last ? endLabels(couplingLabels(curves, names), x, y, upper) : []),
+          ...(last ? endLabels(couplingLabels(curves), x, y, upper) : []),
         ],
       },
       {

@@ -22,12 +22,6 @@ export interface MultitaskCoupling {
 const perRow = 2
 const sides = { left: 48, right: 108 }
 const height = 232
-const names = {
-  update: "update (shared)",
-  gradient: "gradient",
-  "per-op-gradient": "gradient of own loss",
-  "aggregated-gradient": "gradient of summed loss",
-}
 
 export const multitaskCoupling = (data: MultitaskCoupling): string => {
   const operations = [...new Set(data.coupling.map(({ operation }) => operation))]
@@ -55,7 +49,7 @@ export const multitaskCoupling = (data: MultitaskCoupling): string => {
           ...yAxis(i % perRow === 0 ? y : unlabelled(y)),
           ...xAxis(x),
           ...couplingMarks(curves, y),
-          ...endLabels(couplingLabels(curves, names), x, y, frame),
+          ...endLabels(couplingLabels(curves), x, y, frame),
         ],
       },
     ]

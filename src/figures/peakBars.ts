@@ -2,7 +2,7 @@
 import type { Interval } from "./Interval.ts"
 import { intervalBars } from "./intervalBars.ts"
 import type { Range } from "./rows.ts"
-import { type Estimator, estimatorStyle } from "./theme.ts"
+import { type Estimator, estimatorNames, estimatorStyle } from "./theme.ts"
 
 export interface PeakBars {
   readonly title: string
@@ -17,13 +17,6 @@ export interface PeakBars {
   readonly caption: string
 }
 
-const names = {
-  update: "update",
-  gradient: "gradient",
-  "per-op-gradient": "gradient of own loss",
-  "aggregated-gradient": "gradient of summed loss",
-}
-
 export const peakBars = ({ title, peaks, caption }: PeakBars): string =>
   intervalBars({
     title,
@@ -32,7 +25,7 @@ export const peakBars = ({ title, peaks, caption }: PeakBars): string =>
     groups: [...Map.groupBy(peaks, ({ operation }) => operation)].map(([name, group]) => ({
       name,
       bars: group.map(({ kind, peak, published }) => ({
-        name: names[kind],
+        name: estimatorNames[kind],
         style: estimatorStyle[kind],
         value: peak,
         published,

@@ -1,5 +1,6 @@
 /**
- * A figure as an SVG text: title, panels drawn by Observable Plot, caption.
+ * A figure as an SVG text: title and panels drawn by Observable Plot. The caption is the description of the SVG, which pages
+ * show as text: drawn, it would be cut off wherever the font is not there.
  *
  * The same data give the same bytes: nothing is random, no ids are counted, and coordinates are rounded to
  * hundredths of a pixel.
@@ -42,7 +43,7 @@ export interface Figure {
   readonly title: string
   readonly panels: ReadonlyArray<Panel>
   readonly headings?: ReadonlyArray<Line>
-  /** Sentences; empty ones are left out. */
+  /** Sentences of the description; empty ones are left out. */
   readonly caption: ReadonlyArray<string>
 }
 
@@ -92,8 +93,6 @@ const geometry = ["d", "transform", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy"
 const number = /-?\d+(?:\.\d+)?(?:e[-+]?\d+)?/g
 const rounded = (text: string) => text.replace(number, (n) => String(Math.round(Number(n) * 100) / 100))
 
-const captionLeading = 15
-
 /** Keeps "W = 20" and "95 %" on one line. */
 const unbroken = (text: string) => text.replace(/ = /g, "\u00a0=\u00a0").replace(/(?<=\d) %/g, "\u00a0%")
 
@@ -104,9 +103,7 @@ export const renderSvg = (figure: Figure): string => {
   const top = page.margin + titles.length * 21
   const body = Math.max(...figure.panels.map(({ y, height }) => y + height))
   const sentences = unbroken(figure.caption.filter((sentence) => sentence !== "").join(" "))
-  const lines = wrap(sentences, inner * 0.97, fontSize.caption)
-  const captionTop = top + body + 24
-  const height = Math.ceil(captionTop + (lines.length - 1) * captionLeading + 18)
+  const height = Math.ceil(top + body + page.margin / 2)
 
   const document = new DOMParser().parseFromString(`<svg xmlns="${namespace}"></svg>`, "image/svg+xml")
   const svg = element(document, "svg", {
@@ -131,10 +128,6 @@ export const renderSvg = (figure: Figure): string => {
   }
   for (const panel of figure.panels) content.append(drawPanel(document, panel))
   svg.append(content)
-  lines.forEach((line, i) => {
-    const at = { x: page.margin, y: captionTop + i * captionLeading, "font-size": fontSize.caption }
-    svg.append(element(document, "text", { ...at, fill: neutral.text }, line))
-  })
   for (const node of svg.querySelectorAll("*")) {
     for (const name of geometry) {
       const value = node.getAttribute(name)

@@ -11,7 +11,7 @@ export const page = { width: 900, margin: 20 } as const
 export const fontFamily = "Inter, 'Helvetica Neue', Arial, sans-serif"
 
 /** Pixels. */
-export const fontSize = { title: 16, heading: 12, axis: 11, label: 11, caption: 11 } as const
+export const fontSize = { title: 16, heading: 12, axis: 11, label: 11 } as const
 
 export const neutral = {
   ink: "#1a1a1a",
@@ -50,7 +50,23 @@ export const black: Style = { colour: "#000000", ink: "#000000", dash: solid, ma
 export const styleAt = (index: number): Style => palette[index % palette.length] ?? black
 
 /** Rows whose singular vectors are the directions (experiment.md §4). */
-export type Estimator = "update" | "gradient" | "per-op-gradient" | "aggregated-gradient"
+export type Estimator =
+  | "update"
+  | "gradient"
+  | "random-logits"
+  | "permuted-labels"
+  | "per-op-gradient"
+  | "aggregated-gradient"
+
+/** What each is called in a figure. */
+export const estimatorNames: Readonly<Record<Estimator, string>> = {
+  update: "updates",
+  gradient: "gradients",
+  "random-logits": "random logits",
+  "permuted-labels": "permuted labels",
+  "per-op-gradient": "own loss",
+  "aggregated-gradient": "summed loss",
+}
 
 const gradient: Style = { colour: "#D55E00", ink: "#a84a00", dash: solid, marker: "triangle" }
 
@@ -58,5 +74,7 @@ export const estimatorStyle: Readonly<Record<Estimator, Style>> = {
   update: { colour: "#0072B2", ink: "#005f94", dash: "6 2.5", marker: "circle" },
   gradient,
   "per-op-gradient": gradient,
+  "random-logits": { colour: "#CC79A7", ink: "#a04679", dash: "9 3 2 3", marker: "diamond2" },
+  "permuted-labels": { colour: "#E69F00", ink: "#8a6000", dash: "4 2", marker: "star" },
   "aggregated-gradient": { colour: "#009E73", ink: "#00755a", dash: "2 2.5", marker: "square" },
 }

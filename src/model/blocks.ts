@@ -3,7 +3,8 @@
  * act on. A block is a list of ranges of θ; everything that knows a block knows it as that.
  *
  * The paper's is θ_attn, the attention weights of all layers without their biases (experiment.md §2). Its parts are
- * blocks too: a layer, one matrix of all layers, one matrix of a layer. The feed-forward weights and biases are another.
+ * blocks too: a layer, one matrix of all layers, one matrix of a layer. The feed-forward weights and biases are another,
+ * and so is the full vector θ.
  */
 import * as tf from "@tensorflow/tfjs"
 import { type Layout, layerPrefix } from "./layout.ts"
@@ -13,13 +14,17 @@ type Matrix = (typeof matrices)[number]
 /** Layers that have a name: the paper's two. */
 const layers = ["layer-0", "layer-1"] as const
 
-/** `layer-0`: its attention weights; `K`: those of the keys in all layers; `mlp`: feed-forward weights and biases. */
+/**
+ * `layer-0`: its attention weights; `K`: those of the keys in all layers; `mlp`: feed-forward weights and biases; `full`:
+ * every parameter of the model.
+ */
 export const blocks = [
   "attention",
   ...layers,
   ...matrices,
   ...layers.flatMap((layer) => matrices.map((matrix) => `${layer}-${matrix}` as const)),
   "mlp",
+  "full",
 ] as const
 export type Block = (typeof blocks)[number]
 
@@ -70,6 +75,7 @@ const holds = (block: Block, { layer, of }: Part): boolean => {
 
 /** The ranges of a block, ascending and apart from each other; none where the model lacks its layer. */
 export const rangesOf = (layout: Layout, block: Block): ReadonlyArray<Range> => {
+  if (block === "full") return [{ from: 0, to: layout.size }]
   const ranges: Array<Range> = []
   for (const part of partsOf(layout)) {
     if (!holds(block, part)) continue

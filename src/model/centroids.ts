@@ -100,20 +100,30 @@ export const exactPerturbationEnergy = (
 ): tf.Tensor => {
   const p = unpack(layout, theta)
   const along = parametersOfBlock(layout, rangesOf(layout, block), direction)
-  const names = Object.keys(along)
+  // Embeddings are linear in their parameters, which reach the logits through x alone.
+  const { "tok_emb.weight": tokens, pos_emb: positions, ...weightsAlong } = along
+  const names = Object.keys(weightsAlong)
+  const moving =
+    tokens === undefined && positions === undefined
+      ? []
+      : embed(
+          {
+            "tok_emb.weight": tokens ?? tf.zerosLike(p["tok_emb.weight"]),
+            pos_emb: positions ?? tf.zerosLike(p.pos_emb),
+          },
+          probes.a,
+          probes.b,
+        )
   const directional = (x: Positions) => {
-    const scalar = (...weights: Array<tf.Tensor>) =>
-      summedScalar(
-        layout,
-        { ...p, ...Object.fromEntries(names.map((name, i) => [name, weights[i]])) },
-        x,
-        probes.label,
-        of,
-      )
-    const gradients = tf.grads(scalar)(names.map((name) => p[name]))
-    return tf.addN<tf.Scalar>(
-      gradients.map((gradient, i) => tf.sum<tf.Scalar>(tf.mul(gradient, along[names[i]]))),
-    )
+    const scalar = (...inputs: Array<tf.Tensor>) => {
+      const weights = Object.fromEntries(names.map((name, i) => [name, inputs[i]]))
+      const [x0 = x[0], x1 = x[1]] = inputs.slice(names.length)
+      return summedScalar(layout, { ...p, ...weights }, [x0, x1], probes.label, of)
+    }
+    const inputs = [...names.map((name) => p[name]), ...(moving.length === 0 ? [] : x)]
+    const rates = [...names.map((name) => weightsAlong[name]), ...moving]
+    const gradients = tf.grads(scalar)(inputs)
+    return tf.addN<tf.Scalar>(gradients.map((gradient, i) => tf.sum<tf.Scalar>(tf.mul(gradient, rates[i]))))
   }
   return energyOf(gradientAt(embed(p, probes.a, probes.b), directional), probes)
 }

@@ -34,6 +34,20 @@ export const taskCrossEntropy = (logits: tf.Tensor, labels: tf.Tensor, task: num
   return crossEntropy(ownLogits, ownLabels)
 }
 
+/**
+ * The mean over examples of the logit that each label names, a scalar: summed over tasks, or of one task alone. It is linear
+ * in the logits, so its gradient knows nothing of what the network predicts.
+ */
+export const meanLogit = (logits: tf.Tensor, labels: tf.Tensor, task?: number): tf.Scalar => {
+  const [n] = logits.shape
+  const tasks = labels.shape[0] / n
+  const rows = rowPerLabel(logits, labels)
+  const named = tf.oneHot(tf.cast(labels, "int32"), rows.shape[1] ?? 0, 1, 0, "float32")
+  const picked = tf.reshape(tf.sum(tf.mul(named, rows), -1), [n, tasks])
+  const own = task === undefined ? picked : tf.slice(picked, [0, task], [n, 1])
+  return tf.div<tf.Scalar>(tf.sum(own), n)
+}
+
 /** 1 where the largest logit of the task's head is the label's, else 0: int32 [n·tasks]. */
 export const correct = (logits: tf.Tensor, labels: tf.Tensor): tf.Tensor =>
   tf.cast(tf.equal(tf.argMax(rowPerLabel(logits, labels), -1), labels), "int32")

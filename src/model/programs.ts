@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs"
 import { type Block, rangesOf, sizeOfRanges, sliceBlock } from "./blocks.ts"
 import { type CentroidOf, centroids, exactPerturbationEnergy, perturbationEnergy } from "./centroids.ts"
 import { type Layout, pack, unpack } from "./layout.ts"
-import { correct, crossEntropies, crossEntropy, taskCrossEntropy } from "./loss.ts"
+import { correct, crossEntropies, crossEntropy, meanLogit, taskCrossEntropy } from "./loss.ts"
 import { clipByGlobalNorm, type OptimizerConfig, optimizerStep } from "./optimizer.ts"
 import { f32, i32, program, scan } from "./Program.ts"
 import { logits } from "./transformer.ts"
@@ -115,6 +115,26 @@ export const blockGradient = (layout: Layout, n: number, task?: number, block: B
     body: ({ theta, ...batch }) => {
       const { loss, gradient } = lossAndGradient(layout, theta, batch, task)
       return { loss, gradient: sliceBlock(ranges, gradient) }
+    },
+  })
+}
+
+/** The same of `meanLogit`, the mean over examples of the logits that the labels name, in place of the loss. */
+export const blockLogitGradient = (layout: Layout, n: number, task?: number, block: Block = "attention") => {
+  const ranges = rangesOf(layout, block)
+  const names = layout.parameters.map(({ name }) => name)
+  return program({
+    name: "block-logit-gradient",
+    inputs: { theta: f32(layout.size), ...examples(n, layout.shape.tasks) },
+    outputs: { loss: f32(), gradient: f32(sizeOfRanges(ranges)) },
+    body: ({ theta, a, b, label }) => {
+      const parameters = unpack(layout, theta)
+      const mean = (...tensors: Array<tf.Tensor>) => {
+        const p = Object.fromEntries(names.map((name, i) => [name, tensors[i]]))
+        return meanLogit(logits(layout, p, a, b), label, task)
+      }
+      const { value, grads } = tf.valueAndGrads(mean)(names.map((name) => parameters[name]))
+      return { loss: value, gradient: sliceBlock(ranges, pack(grads)) }
     },
   })
 }

@@ -94,6 +94,62 @@ export const readOut = (
   return scores.flatMap((_, component) => byFamily.map((ofComponents) => ofComponents[component]))
 }
 
+/** How well all frequencies of a family together explain scores; made by {@link jointRegression}. */
+export interface JointRegression {
+  /** Name of the family. */
+  readonly family: string
+  /** R² of ordinary least squares, with intercept, of scores `[n]`; NaN for scores that are constant or not finite. */
+  readonly r2: (scores: Float64Array) => number
+}
+
+/**
+ * The joint regression of experiment.md §5: one least-squares fit on cos and sin of every frequency ω = 1 … ⌊period / 2⌋ of
+ * each variable of the family. It is solved once for the family; each list of scores then costs one pass over the examples.
+ *
+ * *Details*: frequencies are not independent where the examples are no full grid, so their single R² do not add up.
+ */
+export const jointRegression = ({ name, period, variables }: Family): JointRegression => {
+  const counts = variables.map((residues) => sumsByResidue(residues, period, () => 1))
+  const frequencies = Array.from({ length: Math.floor(period / 2) }, (_, i) => i + 1)
+  const waves = variables.flatMap((_, variable) =>
+    frequencies.flatMap((omega) =>
+      [Math.cos, Math.sin].map((wave) => ({
+        variable,
+        values: centredWave(wave, omega, period, counts[variable]),
+      })),
+    ),
+  )
+  /** `[period * period]`: examples with residue i of one variable and j of another. */
+  const together = (left: number, right: number): Float64Array => {
+    const pairs = new Float64Array(period * period)
+    const [rows, columns] = [variables[left], variables[right]]
+    for (let x = 0; x < rows.length; x++) pairs[rows[x] * period + columns[x]] += 1
+    return pairs
+  }
+  const tables = variables.map((_, left) => variables.map((_, right) => together(left, right)))
+  /** The wave summed over the examples with each residue of another variable. */
+  const projected = waves.map(({ variable, values }) =>
+    tables.map((row) =>
+      Float64Array.from({ length: period }, (_, i) =>
+        product(row[variable].subarray(i * period, (i + 1) * period), values),
+      ),
+    ),
+  )
+  const gram = waves.flatMap((left) =>
+    waves.map((_, right) => product(projected[right][left.variable], left.values)),
+  )
+  const root = pseudoInverseRoot(gram, waves.length, variables[0].length)
+  return {
+    family: name,
+    r2: (scores) => {
+      const y = centred(scores)
+      const sums = variables.map((residues) => sumsByResidue(residues, period, (x) => y[x]))
+      const cross = waves.map(({ variable, values }) => product(sums[variable], values))
+      return explainedShare(root, cross, variation(scores, y))
+    },
+  }
+}
+
 const readOutOf = (scores: ReadonlyArray<Float64Array>, family: Family): ReadonlyArray<ReadOut> => {
   const { name, period, variables } = family
   const ys = scores.map(centred)

@@ -1,10 +1,10 @@
 /**
- * Inference from a handful of runs: bootstrap intervals, exact paired tests, correction for many claims.
+ * Inference from a handful of runs: t intervals, also of tables of operations and seeds, equivalence, exact paired tests.
  *
  * Pure and deterministic: what is drawn, is drawn from the stream "bootstrap" of a seed. Nothing throws; an
  * input that holds a NaN gives NaN.
  */
-import { integers, stream, uniforms } from "./random.ts"
+import { stream, uniforms } from "./random.ts"
 import { mean } from "./statistics.ts"
 
 /** Two-sided interval. Both ends are null where there is none. */
@@ -28,84 +28,96 @@ export interface TestResult {
 export const geometricMean = (xs: ArrayLike<number>): number =>
   Math.exp(mean(Float64Array.from(xs, (x) => Math.log(x))))
 
-/** All nⁿ resamples are enumerated up to this n (46,656 resamples). */
-const enumerated = 6
-
-/**
- * Percentile bootstrap interval (Efron 1979) of `statistic` over `values` `[n]`, one of each seed.
- *
- * *Details*: for n ≤ 6 the bootstrap distribution is exact, from all nⁿ resamples; above, `resamples` are drawn.
- * Ends are its quantiles as the inverse of its distribution function. The interval of ratios is that of
- * `statistic: geometricMean`, which is exp of the interval of the mean logarithm.
- *
- * *Gotchas*: one value has no interval: both ends are null, as for none. With three seeds each single resample
- * has probability 1/27 > 2.5 %, so that a 95 % interval of a mean runs from the smallest value to the largest.
- * Percentile intervals of so few values are too narrow: read them as a spread, not as a guarantee.
- * `statistic` is given the same array for each resample, and must not keep it.
- */
-export const bootstrapInterval = (
-  values: ArrayLike<number>,
-  {
-    seed,
-    level = 0.95,
-    resamples = 10_000,
-    statistic = mean,
-  }: {
-    readonly seed: number
-    readonly level?: number
-    readonly resamples?: number
-    readonly statistic?: (xs: ArrayLike<number>) => number
-  },
-): Interval => {
-  const n = values.length
-  if (n < 2) return { low: null, high: null }
-  const indices = n <= enumerated ? enumeratedIndices(n) : drawnIndices(n, resamples, seed)
-  const resample = new Float64Array(n)
-  const statistics = new Float64Array(indices.length / n)
-  for (let r = 0; r < statistics.length; r++) {
-    for (let i = 0; i < n; i++) resample[i] = values[indices[r * n + i]]
-    statistics[r] = statistic(resample)
+/** The distribution function of Student's t with a whole number of degrees of freedom (Abramowitz & Stegun 26.7.3–4). */
+const studentDistribution = (t: number, degrees: number): number => {
+  const angle = Math.atan(t / Math.sqrt(degrees))
+  const cosine2 = Math.cos(angle) ** 2
+  const isOdd = degrees % 2 === 1
+  let term = isOdd ? Math.cos(angle) : 1
+  let sum = isOdd && degrees === 1 ? 0 : term
+  for (let k = isOdd ? 3 : 2; k < degrees; k += 2) {
+    term *= ((k - 1) / k) * cosine2
+    sum += term
   }
-  statistics.sort()
-  const count = statistics.length
-  // NaN sorts last.
-  if (Number.isNaN(statistics[count - 1])) return { low: Number.NaN, high: Number.NaN }
-  // Rounding of the level must not push an exact multiple of 1 / count to the next one.
-  const below = Math.max(0, Math.ceil(((1 - level) / 2) * count - 1e-9) - 1)
-  return { low: statistics[below], high: statistics[count - 1 - below] }
+  const within = isOdd ? (2 / Math.PI) * (angle + Math.sin(angle) * sum) : Math.sin(angle) * sum
+  return (1 + within) / 2
 }
 
-/** `[nⁿ * n]`: resample r is the digits of r in base n. */
-const enumeratedIndices = (n: number): Int32Array => {
-  const indices = new Int32Array(n ** n * n)
-  for (let r = 0; r < n ** n; r++) {
-    for (let i = 0, rest = r; i < n; i++, rest = Math.floor(rest / n)) indices[r * n + i] = rest % n
+/**
+ * Quantile `p` in (0, 1) of Student's t with a whole number of degrees of freedom of at least 1, to 1e-12; NaN else. By
+ * bisection of its distribution function.
+ */
+export const studentQuantile = (p: number, degrees: number): number => {
+  if (!(p > 0 && p < 1) || !Number.isInteger(degrees) || degrees < 1) return Number.NaN
+  let [low, high] = [-1, 1]
+  while (studentDistribution(low, degrees) > p) low *= 2
+  while (studentDistribution(high, degrees) < p) high *= 2
+  while (high - low > 1e-13 * Math.max(1, Math.abs(low))) {
+    const middle = (low + high) / 2
+    if (middle === low || middle === high) break
+    if (studentDistribution(middle, degrees) < p) low = middle
+    else high = middle
   }
-  return indices
+  return (low + high) / 2
 }
 
-const drawnIndices = (n: number, resamples: number, seed: number): Int32Array =>
-  integers(stream(seed, "bootstrap"), resamples * n, n)
+/** A mean with its standard error. */
+export interface Fitted {
+  readonly mean: number
+  readonly standardError: number
+  readonly degrees: number
+}
+
+/** The mean of a sample of independent values; NaN for its error where there are fewer than two. */
+export const sampleMean = (values: ArrayLike<number>): Fitted => {
+  const centre = mean(values)
+  const degrees = values.length - 1
+  const squares = Array.from(values).reduce((sum, value) => sum + (value - centre) ** 2, 0)
+  return { mean: centre, standardError: Math.sqrt(squares / degrees / values.length), degrees }
+}
 
 /**
- * Exact two-sided sign test of the median of paired differences being 0. Zeros are dropped, and do not count
- * in `attainable`. An infinite difference (a run that never got there) counts by its sign.
- *
- * *Gotchas*: NaN for more than 1000 differences, whose binomial coefficients overflow.
+ * The mean over a full table of rows and columns, one value each, whose error leaves out what rows and columns have in
+ * common: the residual of value ~ row + column, over (rows − 1)(columns − 1) degrees of freedom, ÷ √n. A pooled question
+ * is asked of the table as a whole. NaN where the table is not full or has one row or column.
  */
-export const signTest = (differences: ArrayLike<number>): TestResult => {
-  const nonzero = Array.from(differences).filter((difference) => difference !== 0)
-  const n = nonzero.length
-  if (n > 1000 || nonzero.some(Number.isNaN)) return { p: Number.NaN, attainable: Number.NaN }
-  const positive = nonzero.filter((difference) => difference > 0).length
-  const rarer = Math.min(positive, n - positive)
-  let coefficient = 1
-  let orders = 0
-  for (let k = 0; k <= rarer; k++) {
-    orders += coefficient
-    coefficient = (coefficient * (n - k)) / (k + 1)
-  }
-  return { p: Math.min(1, orders * 2 ** (1 - n)), attainable: attainableOf(n) }
+export const tableMean = (
+  entries: ReadonlyArray<{ readonly row: string; readonly column: string; readonly value: number }>,
+): Fitted => {
+  const [rows, columns] = [
+    new Set(entries.map(({ row }) => row)),
+    new Set(entries.map(({ column }) => column)),
+  ]
+  const places = new Set(entries.map(({ row, column }) => JSON.stringify([row, column])))
+  const n = entries.length
+  const isFull = places.size === n && n === rows.size * columns.size
+  const all = mean(entries.map(({ value }) => value))
+  const meanOf = (belongs: (entry: (typeof entries)[number]) => boolean) =>
+    mean(entries.filter(belongs).map(({ value }) => value))
+  const ofRow = new Map([...rows].map((name) => [name, meanOf(({ row }) => row === name)]))
+  const ofColumn = new Map([...columns].map((name) => [name, meanOf(({ column }) => column === name)]))
+  const squares = entries.reduce((sum, { row, column, value }) => {
+    const fitted = (ofRow.get(row) ?? Number.NaN) + (ofColumn.get(column) ?? Number.NaN) - all
+    return sum + (value - fitted) ** 2
+  }, 0)
+  const degrees = (rows.size - 1) * (columns.size - 1)
+  const variance = isFull && degrees > 0 ? squares / degrees / n : Number.NaN
+  return { mean: all, standardError: Math.sqrt(variance), degrees }
+}
+
+/** Two-sided interval of a mean by Student's t; null ends where there is no error. */
+export const intervalOf = ({ mean, standardError, degrees }: Fitted, level = 0.95): Interval => {
+  const half = studentQuantile((1 + level) / 2, degrees) * standardError
+  return Number.isFinite(half) ? { low: mean - half, high: mean + half } : { low: null, high: null }
+}
+
+/**
+ * Two one-sided t tests (Schuirmann 1987) at 5 % each: whether a mean lies within ±margin of 0, that is, whether its 90 %
+ * interval does. Where it does not, nothing is said.
+ */
+export const isEquivalent = (fitted: Fitted, margin: number): boolean => {
+  const { low, high } = intervalOf(fitted, 0.9)
+  return low !== null && high !== null && low > -margin && high < margin
 }
 
 /** All sign flips are enumerated up to this many differences (2²⁰, of which half mirror the others). */
@@ -166,20 +178,3 @@ const someFlips = (differences: ReadonlyArray<number>, seed: number): Float64Arr
 }
 
 const attainableOf = (n: number): number => Math.min(1, 2 ** (1 - n))
-
-/**
- * p values adjusted for their number (Holm 1979), in the order given. Their family-wise error is controlled
- * whatever their dependence. A NaN stays NaN and does not count among the tests, as in R's `p.adjust`.
- */
-export const holm = (ps: ArrayLike<number>): Float64Array => {
-  const adjusted = new Float64Array(ps.length).fill(Number.NaN)
-  const ascending = Array.from(ps, (p, index) => ({ p, index }))
-    .filter(({ p }) => !Number.isNaN(p))
-    .sort((left, right) => left.p - right.p)
-  let largest = 0
-  ascending.forEach(({ p, index }, rank) => {
-    largest = Math.max(largest, Math.min(1, (ascending.length - rank) * p))
-    adjusted[index] = largest
-  })
-  return adjusted
-}

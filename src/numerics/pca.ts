@@ -5,7 +5,9 @@ import { thinSvdFromGram } from "./svd.ts"
 export interface PrincipalComponents {
   /** `[d]`, descending, none negative: the variances (divisor n − 1) along the components. */
   readonly variances: Float64Array
-  /** `[n]`: the centred rows along component k (the first is 0). Their mean is 0, their variance variances[k]. */
+  /** `[d]`: the unit vector of component k (the first is 0). */
+  readonly direction: (k: number) => Float64Array
+  /** `[n]`: the centred rows along component k. Their mean is 0, their variance variances[k]. */
   readonly scores: (k: number) => Float64Array
 }
 
@@ -20,6 +22,7 @@ export const principalComponents = (rows: Float32Array, n: number, d: number): P
   const { singularValues: deviations, leftVectors } = thinSvdFromGram(covariance(centred, n, d), d)
   return {
     variances: deviations.map((deviation) => deviation ** 2),
+    direction: (k) => leftVectors[k],
     scores: (k) => {
       const direction = leftVectors[k]
       return Float64Array.from({ length: n }, (_, i) => {

@@ -23,6 +23,8 @@ export type StreamName =
   | "probe"
   | "noise"
   | "row-noise"
+  | "random-logits"
+  | "permuted-labels"
   | "bootstrap"
 
 /** The key of one stream: two unsigned 32-bit words. Made by {@link stream}. */

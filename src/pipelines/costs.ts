@@ -217,6 +217,7 @@ export const typicalSeconds: Readonly<Record<string, number>> = {
   "measure-null": 24,
   "measure-coupling": 6,
   "capture-gradients": 8,
+  "capture-steps": 60,
   intervene: 49,
   "measure-per-example": 46,
   "compare-directions": 2,

@@ -9,9 +9,9 @@ import { type GrokStep, grokStep, speedup } from "./grokStep.ts"
 import { naturalFor } from "./interventions.ts"
 import { node } from "./Node.ts"
 import { paperScale, smokeScale } from "./paper.ts"
-import { couplingNode, type Points, peak, sizes, where } from "./quantities.ts"
+import { couplingNode, type Statistic, sizes, summaryOf } from "./quantities.ts"
 import type { Scale } from "./scale.ts"
-import { hasBlock, SingleConfig, single } from "./single.ts"
+import { hasBlock, type Kind, SingleConfig, single } from "./single.ts"
 
 /** Definitions of grokking, by what ids call them; the first one is the paper's. */
 const grokIds = { "": "stopStep", ".first-threshold": "firstThreshold", ".first-half": "firstHalf" } as const
@@ -29,11 +29,11 @@ const singleOf = (scale: Scale): SingleConfig => (scale === "paper" ? paperScale
 
 const singleMeasures = (config: SingleConfig, label: string): ReadonlyArray<Measure> => {
   const nodes = single(config, label)
-  const peakOf = (kind: "update" | "gradient", points: Points) =>
-    peak(couplingNode(nodes, kind, "forward"), points)
-  const gap = (points: Points) => ratio(peakOf("gradient", points), peakOf("update", points))
-  const of = (points: Points) => `${where[points]}, forward windows; ${sizes(config.svd)}`
-  const whereIds = { "": "all", ".full-windows": "fullWindows" } as const
+  const of = (kind: Kind, statistic: Statistic) => summaryOf(couplingNode(nodes, kind), statistic)
+  const summaries = {
+    "": ["peak", "max"],
+    ".mean": ["mean", "mean"],
+  } as const satisfies Record<string, readonly [Statistic, string]>
   return [
     ...byDefinition((suffix, by) => ({
       id: `grok-step${suffix}`,
@@ -42,31 +42,28 @@ const singleMeasures = (config: SingleConfig, label: string): ReadonlyArray<Meas
       value: grokStep(nodes.run, by),
       beside: {},
     })),
-    ...Object.entries(whereIds).flatMap(
-      ([suffix, points]): ReadonlyArray<Measure> => [
-        {
-          id: `gradient-peak${suffix}`,
-          definition: `max of R̄ of gradient rows over ${of(points)}`,
-          unit: RATIO,
-          value: peakOf("gradient", points),
-          beside: {},
-        },
-        {
-          id: `update-peak${suffix}`,
-          definition: `max of R̄ of update rows over ${of(points)}`,
-          unit: RATIO,
-          value: peakOf("update", points),
-          beside: {},
-        },
-        {
-          id: `gradient-over-update${suffix}`,
-          definition: `peak R̄ of gradient rows ÷ that of update rows, same run, over ${of(points)}`,
-          unit: RATIO,
-          value: gap(points),
-          beside: {},
-        },
-      ],
-    ),
+    ...Object.entries(summaries).flatMap(([suffix, [statistic, name]]): ReadonlyArray<Measure> => {
+      const over = `${name} over points; ${sizes(config.svd)}`
+      const against = (kind: Kind) => ratio(of("gradient", statistic), of(kind, statistic))
+      const measureOf = (id: string, definition: string, value: Measure["value"]): Measure => ({
+        id: suffix === "" ? id : id.replace(/-peak$/, "") + suffix,
+        definition: `${definition}: ${over}`,
+        unit: RATIO,
+        value,
+        beside: {},
+      })
+      return [
+        measureOf("gradient-peak", "R̄ of gradients of the loss", of("gradient", statistic)),
+        measureOf("update-peak", "R̄ of updates", of("update", statistic)),
+        measureOf("random-logits-peak", "R̄ of gradients of random logits", of("random-logits", statistic)),
+        measureOf("gradient-over-update", "R̄ of gradients ÷ that of updates, same run", against("update")),
+        measureOf(
+          "gradient-over-random-logits",
+          "R̄ of gradients ÷ that of gradients of random logits, same run",
+          against("random-logits"),
+        ),
+      ]
+    }),
     {
       id: "test-accuracy",
       definition: "test accuracy at the last checkpoint",

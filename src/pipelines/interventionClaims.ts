@@ -1,96 +1,227 @@
 /** Claims about what happens when attention may move only in, or only out of, a few directions (experiment.md §6–7). */
+import { Effect } from "effect"
 import type { Operation } from "../numerics/modular.ts"
-import type { Outcome } from "../stages/contracts.ts"
-import { type Claim, type Quantity, SPEEDUP, STEPS } from "./Claim.ts"
-import { all, map, ratio, zip } from "./derive.ts"
+import { getTable } from "../services/artifacts.ts"
+import { numbers } from "../services/formats/parquet.ts"
+import { type Claim, type Quantities, type Quantity, SPEEDUP, STEPS } from "./Claim.ts"
+import { map, ratio, read, zip } from "./derive.ts"
 import { type GrokStep, grokStep, grokSteps, speedup } from "./grokStep.ts"
-import type { Node } from "./Node.ts"
 import type { Paper } from "./paper.ts"
-import { code, quantity, text } from "./quantities.ts"
-import { judgeMagnitude, judgeSpeedup, type Measured, speedClass } from "./verdicts.ts"
+import { code, review, text } from "./quantities.ts"
+import type { Source } from "./recipe.ts"
+import {
+  judgeEach,
+  judgeMagnitude,
+  judgeSpeedup,
+  LIMITS,
+  type Measured,
+  type NumberJudgement,
+  noControl,
+  readRankZero,
+  speedClass,
+} from "./verdicts.ts"
 
 type Version = "gradient" | "update"
 
-/** When runs grokked, beside what was measured in them. */
-export const grokQuantity = (
-  runs: ReadonlyArray<{ readonly seed: number; readonly run: Node<Outcome> }>,
-  what: string,
-  by: GrokStep = "stopStep",
-): Quantity =>
-  quantity(
-    `${what}: step of ${grokSteps[by]}`,
-    STEPS,
-    runs.map(({ seed, run }) => ({ seed, value: grokStep(run, by) })),
+/** An arm by its id and version. */
+export interface ArmId {
+  readonly id: string
+  readonly version?: Version
+}
+
+/** The operation and seed pairs of some operations; all of them where none is given. */
+const pairsOf = ({ interventions, config }: Paper, operations: ReadonlyArray<Operation>) =>
+  interventions.filter(
+    ({ operation }) => operations.includes(operation) && config.interventions.operations.includes(operation),
   )
 
-const armOf = (paper: Paper, operation: Operation, seed: number, id: string, version: Version) =>
-  paper.interventions
-    .find((one) => one.operation === operation && one.seed === seed)
-    ?.arms.find((arm) => arm.id === id && arm.version === version)
+const pick = (pair: Paper["interventions"][number], { id, version = "gradient" }: ArmId) =>
+  pair.arms.filter((arm) => arm.id === id && arm.version === version)
 
-/** Steps of the paired control ÷ steps of the arm, for each seed. */
+const armSource = (
+  operations: ReadonlyArray<Operation>,
+  { id, version = "gradient" }: ArmId,
+  column: string,
+): Source => ({
+  table: "interventions",
+  where: {
+    arm: id,
+    version: id === "control" ? null : version,
+    ...(operations.length === 1 ? { operation: operations[0] } : {}),
+  },
+  column,
+  statistic: "value",
+})
+
+const tagged = (
+  operations: ReadonlyArray<Operation>,
+  { operation, seed }: Paper["interventions"][number],
+) => ({
+  seed,
+  ...(operations.length === 1 ? {} : { operation }),
+})
+
+/** Steps of the paired control ÷ steps of the arm, for each pair of operation and seed. */
 export const speedups = (
   paper: Paper,
-  operation: Operation,
-  id: string,
-  version: Version,
+  operations: ReadonlyArray<Operation>,
+  arm: ArmId,
   by: GrokStep = "stopStep",
-): Quantity =>
-  quantity(
-    `${operation}, ${id}, ${version} version: steps of the natural run ÷ steps of the arm, same seed, to ${grokSteps[by]}`,
-    SPEEDUP,
-    paper.interventions
-      .filter((one) => one.operation === operation)
-      .flatMap(({ seed, control }) => {
-        const arm = armOf(paper, operation, seed, id, version)
-        return arm === undefined
-          ? []
-          : [{ seed, value: zip(grokStep(control.run, by), grokStep(arm.run, by), speedup) }]
-      }),
+): Quantity => ({
+  definition: `${operations.join(" and ")}, ${arm.id}, ${arm.version ?? "gradient"} version: steps of the natural run ÷ steps of the arm, same operation and seed, to ${grokSteps[by]}`,
+  unit: SPEEDUP,
+  perSeed: pairsOf(paper, operations).flatMap((pair) =>
+    pick(pair, arm).map(({ run }) => ({
+      ...tagged(operations, pair),
+      value: zip(grokStep(pair.control.run, by), grokStep(run, by), speedup),
+    })),
+  ),
+  recipe: { speedup: [armSource(operations, { id: "control" }, by), armSource(operations, arm, by)] },
+})
+
+/** Speed-up of one arm ÷ speed-up of another, pair by pair; null where the other never got there. */
+export const speedupRatio = (
+  paper: Paper,
+  operations: ReadonlyArray<Operation>,
+  one: ArmId,
+  other: ArmId,
+): Quantity => {
+  const [above, below] = [speedups(paper, operations, one), speedups(paper, operations, other)]
+  return {
+    definition: `${operations.join(" and ")}: speed-up of ${one.id} ÷ speed-up of ${other.id}, same operation and seed, to ${grokSteps.stopStep}`,
+    unit: SPEEDUP,
+    perSeed: above.perSeed.map((run, i) => ({ ...run, value: ratio(run.value, below.perSeed[i].value) })),
+    recipe: { divide: [above.recipe, below.recipe] },
+  }
+}
+
+export const RANK_ZERO = "÷ frozen (rank 0)"
+
+type Figure = "normRatio" | "cosine" | "energyShare"
+
+/** Mean over the modified steps of what an arm did to the vectors of a step. */
+const armFigure = (
+  paper: Paper,
+  operations: ReadonlyArray<Operation>,
+  arm: ArmId,
+  figure: Figure,
+  definition: string,
+): Quantity => ({
+  definition: `${definition}; mean over modified steps, ${operations.join(" and ")}, ${arm.id}, ${arm.version ?? "gradient"} version`,
+  unit: "share",
+  perSeed: pairsOf(paper, operations).flatMap((pair) =>
+    pick(pair, arm).map(({ run }) => ({
+      ...tagged(operations, pair),
+      value: map(run, (intervened) => intervened[figure]),
+    })),
+  ),
+  recipe: armSource(operations, arm, figure),
+})
+
+export const energyShare = (paper: Paper, operations: ReadonlyArray<Operation>, arm: ArmId): Quantity =>
+  armFigure(
+    paper,
+    operations,
+    arm,
+    "energyShare",
+    "share of the buffer's energy in its three leading directions",
   )
 
-const otherGrokSteps = (paper: Paper, operation: Operation, id: string, version: Version) => ({
-  "to ≥ 0.5": speedups(paper, operation, id, version, "firstHalf"),
-  "to ≥ 0.98": speedups(paper, operation, id, version, "firstThreshold"),
+/** Share of the gradient's energy that an arm removes: mean over the modified steps of 1 − (norm ratio)². */
+export const removedEnergy = (paper: Paper, operations: ReadonlyArray<Operation>, arm: ArmId): Quantity => ({
+  definition: `share of the gradient's energy that is removed; mean over modified steps, ${operations.join(" and ")}, ${arm.id}`,
+  unit: "share",
+  perSeed: pairsOf(paper, operations).flatMap((pair) =>
+    pick(pair, arm).map(({ run }) => ({
+      ...tagged(operations, pair),
+      value: read(run, ({ steps }) =>
+        Effect.map(getTable(steps), (rows) => {
+          const ratios = Array.from(numbers(rows, "normRatio")).filter(Number.isFinite)
+          return ratios.length === 0
+            ? null
+            : ratios.reduce((sum, ratio) => sum + 1 - ratio ** 2, 0) / ratios.length
+        }),
+      ),
+    })),
+  ),
+  recipe: armSource(operations, arm, "removedEnergy"),
 })
 
 /** Speed-ups of the gradient version on `add`. */
-const published: ReadonlyArray<readonly [id: string, speedup: number, steps: number]> = [
+export const publishedArms: ReadonlyArray<readonly [id: string, speedup: number, steps: number]> = [
   ["remove-sed", 1.02, 3300],
   ["keep-sed", 2.2, 1525],
   ["remove-random", 1, 3358],
   ["keep-random", 2.36, 1425],
 ]
 
-const controlSteps = ({ interventions }: Paper, operation: Operation, by: GrokStep) =>
-  grokQuantity(
-    interventions.filter((one) => one.operation === operation).map(({ control }) => control),
-    `${operation}, natural run`,
-    by,
-  )
-
-const nullsOf = (paper: Paper, operation: Operation) => ({
-  "frozen (rank 0)": speedups(paper, operation, "frozen", "gradient"),
-  "frozen after warm-up": speedups(paper, operation, "frozen-after-warmup", "gradient"),
-  "decay only": speedups(paper, operation, "decay-only", "gradient"),
-  noise: speedups(paper, operation, "noise", "gradient"),
+const controlSteps = (paper: Paper, operation: Operation, by: GrokStep): Quantity => ({
+  definition: `${operation}, natural run: step of ${grokSteps[by]}`,
+  unit: STEPS,
+  perSeed: pairsOf(paper, [operation]).map(({ seed, control }) => ({
+    seed,
+    value: grokStep(control.run, by),
+  })),
+  recipe: armSource([operation], { id: "control" }, by),
 })
 
-/** The gradient version of a published arm under other definitions, and beside its variants and controls. */
-const besideArm = (paper: Paper, operation: Operation, id: string) => ({
-  ...otherGrokSteps(paper, operation, id, "gradient"),
-  ...(id === "keep-random"
-    ? { "norm-matched": speedups(paper, operation, "keep-random-norm-matched", "gradient") }
-    : {}),
-  ...(id.endsWith("-sed")
-    ? { "natural buffer": speedups(paper, operation, `natural-buffer-${id}`, "gradient") }
-    : {}),
-  ...(id.startsWith("keep") ? nullsOf(paper, operation) : {}),
+/** The arms that hold attention, or let it move at random: what rank 3 is compared with. */
+export const nullArms = (paper: Paper, operations: ReadonlyArray<Operation>): Quantities => ({
+  "frozen (rank 0)": speedups(paper, operations, { id: "frozen" }),
+  "frozen after warm-up": speedups(paper, operations, { id: "frozen-after-warmup" }),
+  "decay only": speedups(paper, operations, { id: "decay-only" }),
+  noise: speedups(paper, operations, { id: "noise" }),
 })
+
+/** An arm by the other two definitions of when a network grokked. */
+export const otherGrokSteps = (
+  paper: Paper,
+  operations: ReadonlyArray<Operation>,
+  arm: ArmId,
+): Quantities => ({
+  "to ≥ 0.5": speedups(paper, operations, arm, "firstHalf"),
+  "to ≥ 0.98": speedups(paper, operations, arm, "firstThreshold"),
+})
+
+const armClaim = (
+  paper: Paper,
+  operation: Operation,
+  id: string,
+  texts: Pick<Claim, "short" | "statement" | "paper">,
+  judge: (measured: Measured) => NumberJudgement,
+): Claim => {
+  const operations = [operation]
+  const keeps = id.startsWith("keep")
+  return {
+    id: `intervention.${operation}.${id}.gradient.speedup`,
+    isHeadline: false,
+    ...texts,
+    quantity: speedups(paper, operations, { id }),
+    beside: {
+      ...otherGrokSteps(paper, operations, { id }),
+      "update version": speedups(paper, operations, { id, version: "update" }),
+      ...(keeps ? { [RANK_ZERO]: speedupRatio(paper, operations, { id }, { id: "frozen" }) } : {}),
+      ...(id === "remove-sed" ? { "energy removed": removedEnergy(paper, operations, { id }) } : {}),
+    },
+    controls: {
+      ...(id === "keep-random"
+        ? { "norm-matched": speedups(paper, operations, { id: "keep-random-norm-matched" }) }
+        : {}),
+      ...(id.endsWith("-sed")
+        ? { "current gradients": speedups(paper, operations, { id: `natural-buffer-${id}` }) }
+        : {}),
+      ...(keeps ? nullArms(paper, operations) : {}),
+    },
+    judge,
+    read: (others) => (keeps ? readRankZero(others[RANK_ZERO]) : noControl),
+  }
+}
 
 const addClaims = (paper: Paper): ReadonlyArray<Claim> => [
   {
     id: "intervention.add.control.gradient.speedup",
+    isHeadline: false,
+    short: "add: the natural run stops at 3358",
     statement: "add: the natural run stops after 3358 steps",
     paper: { value: 3358, source: code },
     quantity: controlSteps(paper, "add", "stopStep"),
@@ -98,168 +229,170 @@ const addClaims = (paper: Paper): ReadonlyArray<Claim> => [
       "to ≥ 0.5": controlSteps(paper, "add", "firstHalf"),
       "to ≥ 0.98": controlSteps(paper, "add", "firstThreshold"),
     },
-    judge: (measured, _, paper) => judgeMagnitude(paper, measured),
+    controls: {},
+    judge: (measured, _, published) => judgeMagnitude(published, measured),
+    read: () => noControl,
   },
-  ...published.map(
-    ([id, speedup, steps]): Claim => ({
-      id: `intervention.add.${id}.gradient.speedup`,
-      statement: `add, ${id}: ${steps} steps`,
-      paper: { value: speedup, source: code },
-      quantity: speedups(paper, "add", id, "gradient"),
-      beside: besideArm(paper, "add", id),
-      family: "speed-up",
-      judge: (measured) => judgeSpeedup(speedup, measured),
-    }),
+  ...publishedArms.map(([id, value, steps]) =>
+    armClaim(
+      paper,
+      "add",
+      id,
+      { short: `add, ${id}`, statement: `add, ${id}: ${steps} steps`, paper: { value, source: code } },
+      (measured) => judgeSpeedup(value, measured),
+    ),
   ),
   {
     id: "intervention.add.remove-sed.update.speedup",
+    isHeadline: false,
+    short: "add, remove-sed on updates",
     statement: "add, remove-sed on updates: 1.21×, called an artefact of projecting after AdamW",
     paper: { value: 1.21, source: code },
-    quantity: speedups(paper, "add", "remove-sed", "update"),
+    quantity: speedups(paper, ["add"], { id: "remove-sed", version: "update" }),
     beside: {
-      ...otherGrokSteps(paper, "add", "remove-sed", "update"),
-      "remove-random": speedups(paper, "add", "remove-random", "update"),
-      "keep-sed": speedups(paper, "add", "keep-sed", "update"),
-      "keep-random": speedups(paper, "add", "keep-random", "update"),
+      ...otherGrokSteps(paper, ["add"], { id: "remove-sed", version: "update" }),
+      "keep-sed": speedups(paper, ["add"], { id: "keep-sed", version: "update" }),
+      "keep-random": speedups(paper, ["add"], { id: "keep-random", version: "update" }),
     },
-    family: "speed-up",
+    controls: { "remove-random": speedups(paper, ["add"], { id: "remove-random", version: "update" }) },
     judge: (measured) => judgeSpeedup(1.21, measured),
+    read: () => noControl,
   },
 ]
 
 /** The paper gives no numbers for other operations: the class of the speed-up must be that of `add`. */
-const sameClass = (ofAdd: number) => (measured: Measured) => {
-  const judged = judgeSpeedup(ofAdd, measured)
-  return measured.value !== null && speedClass(measured.value) === speedClass(ofAdd)
-    ? { verdict: "reproduced" as const, because: `same class as published for add: ${judged.because}` }
-    : judged
-}
+const sameClass =
+  (ofAdd: number) =>
+  (measured: Measured): NumberJudgement => {
+    const judged = judgeSpeedup(ofAdd, measured)
+    return measured.value !== null && speedClass(measured.value) === speedClass(ofAdd)
+      ? { verdict: "reproduced", because: `same class as published for add: ${judged.because}` }
+      : judged
+  }
 
 const otherClaims = (paper: Paper, operation: Operation): ReadonlyArray<Claim> =>
-  published.map(
-    ([id, speedup]): Claim => ({
-      id: `intervention.${operation}.${id}.gradient.speedup`,
-      statement: `${operation}, ${id}: the same pattern as add`,
-      paper: { statement: "same pattern, no numbers", source: text },
-      quantity: speedups(paper, operation, id, "gradient"),
-      beside: {
-        ...besideArm(paper, operation, id),
-        "update version": speedups(paper, operation, id, "update"),
+  publishedArms.map(([id, value]) =>
+    armClaim(
+      paper,
+      operation,
+      id,
+      {
+        short: `${operation}, ${id}: as add`,
+        statement: `${operation}, ${id}: the same pattern as add`,
+        paper: { statement: "same pattern, no numbers", source: text },
       },
-      family: "speed-up",
-      judge: sameClass(speedup),
-    }),
+      sameClass(value),
+    ),
   )
 
 /**
- * Geometric mean over operations (and arms) of one seed's speed-ups; 0 where one of the arms never got there, null
- * where a control did not.
+ * The published arm keeps directions of a buffer of vectors that it has modified itself, which lock on one another. This one
+ * keeps those of the current gradients.
  */
-const together = (paper: Paper, ids: ReadonlyArray<string>, by: GrokStep = "stopStep"): Quantity => {
+const currentClaim = (paper: Paper): Claim => {
   const { operations } = paper.config.interventions
-  const of = operations.flatMap((operation) =>
-    ids.map((id) => speedups(paper, operation, id, "gradient", by).perSeed),
-  )
-  return quantity(
-    `${ids.join(" and ")}, gradient version: steps of the natural run ÷ steps of the arm, same seed, to ${grokSteps[by]}; geometric mean over ${operations.join(", ")}, never where one of them never got there`,
-    SPEEDUP,
-    paper.config.seeds.map((seed) => ({
-      seed,
-      value: map(
-        all(of.flatMap((perSeed) => perSeed.filter((one) => one.seed === seed).map(({ value }) => value))),
-        (values) => {
-          const known = values.flatMap((value) => (value === null ? [] : [Math.log(value)]))
-          return known.length === 0 || known.length < values.length
-            ? null
-            : Math.exp(known.reduce((sum, value) => sum + value, 0) / known.length)
-        },
-      ),
-    })),
-  )
-}
-
-/** Speed-up of keep-random ÷ speed-up of frozen attention, the same seed; null where frozen attention never got there. */
-const rank3OverRank0 = (paper: Paper, by: GrokStep = "stopStep"): Quantity => {
-  const [random, frozen] = [together(paper, ["keep-random"], by), together(paper, ["frozen"], by)]
-  return quantity(
-    `speed-up of keep-random ÷ speed-up of frozen, gradient version, same seed, to ${grokSteps[by]}; geometric mean over ${paper.config.interventions.operations.join(", ")}`,
-    SPEEDUP,
-    random.perSeed.flatMap(({ seed, value }) =>
-      frozen.perSeed
-        .filter((one) => one.seed === seed)
-        .map((rankZero) => ({ seed, value: ratio(value, rankZero.value) })),
-    ),
-  )
-}
-
-const interpretations = (paper: Paper): ReadonlyArray<Claim> => {
-  const kept = ["keep-sed", "keep-random"]
-  const frozen = {
-    "frozen (rank 0)": together(paper, ["frozen"]),
-    "frozen (rank 0), to ≥ 0.5": together(paper, ["frozen"], "firstHalf"),
-    "frozen (rank 0), to ≥ 0.98": together(paper, ["frozen"], "firstThreshold"),
+  const current = { id: "natural-buffer-keep-sed" }
+  return {
+    id: "intervention.keep-current-sed",
+    isHeadline: false,
+    short: "keeping current directions speeds up, too",
+    statement:
+      "keeping the directions of the current gradients gives the published speed-up (the published arm's buffer holds the vectors that it has modified itself)",
+    paper: { value: 2.2, source: code },
+    quantity: speedups(paper, operations, current),
+    beside: {
+      ...otherGrokSteps(paper, operations, current),
+      "energy share of the buffer": energyShare(paper, operations, current),
+      "energy share of the published buffer": energyShare(paper, operations, { id: "keep-sed" }),
+      [RANK_ZERO]: speedupRatio(paper, operations, current, { id: "frozen" }),
+    },
+    controls: {
+      "published buffer": speedups(paper, operations, { id: "keep-sed" }),
+      "keep-random": speedups(paper, operations, { id: "keep-random" }),
+      ...nullArms(paper, operations),
+    },
+    judge: (measured) => judgeSpeedup(2.2, measured),
+    read: (others) => readRankZero(others[RANK_ZERO]),
   }
-  return [
-    {
-      id: "intervention.any-rank-3-accelerates",
-      statement: "keeping any three directions, SED or random, speeds grokking up about 2.3 times",
-      paper: { value: 2.3, source: text },
-      quantity: together(paper, kept),
-      beside: {
-        "to ≥ 0.5": together(paper, kept, "firstHalf"),
-        "to ≥ 0.98": together(paper, kept, "firstThreshold"),
-        "keep-sed": together(paper, ["keep-sed"]),
-        "keep-random": together(paper, ["keep-random"]),
-        ...frozen,
-        noise: together(paper, ["noise"]),
-      },
-      family: "speed-up",
-      judge: (measured) => judgeSpeedup(2.3, measured),
-    },
-    {
-      id: "intervention.attention-update-is-rank-redundant",
-      statement:
-        "training needs only a rank-3 part of the attention update: then a rank-3 update must do what a rank-0 one (frozen attention) does not",
-      paper: { statement: "stated as the interpretation; no rank-0 control published", source: text },
-      quantity: rank3OverRank0(paper),
-      beside: {
-        "to ≥ 0.5": rank3OverRank0(paper, "firstHalf"),
-        "to ≥ 0.98": rank3OverRank0(paper, "firstThreshold"),
-        "keep-random": together(paper, ["keep-random"]),
-        ...frozen,
-      },
-      family: "speed-up",
-      // Rank 0 within 10 % of rank 3: attention need not move at all, so its update's rank explains nothing.
-      judge: (measured, beside) => {
-        const { value } = measured
-        const rankZero = beside["frozen (rank 0)"]?.value ?? null
-        if (beside["keep-random"]?.value === 0) {
-          return {
-            verdict: "contradicted",
-            because: "rank-3 attention does not always grok, so training needs more",
-          }
-        }
-        if (rankZero === 0) {
-          return {
-            verdict: "reproduced",
-            because: "frozen attention does not always grok, rank-3 attention does",
-          }
-        }
-        if (rankZero === null || value === null) {
-          return { verdict: "not-tested", because: "the natural run did not grok" }
-        }
-        const because = `frozen attention: ${rankZero.toFixed(2)}×; rank 3 is ${value.toFixed(2)} times that (contradicted below 1.1, reproduced from 1.5)`
-        return { verdict: value < 1.1 ? "contradicted" : value < 1.5 ? "partly" : "reproduced", because }
-      },
-    },
-  ]
 }
+
+/** Arms that remove or keep a part of a vector, in both versions. */
+const projecting: ReadonlyArray<Required<ArmId>> = (["gradient", "update"] as const).flatMap((version) =>
+  ["keep-sed", "remove-sed", "keep-random", "remove-random"].map((id) => ({ id, version })),
+)
+
+/** A rebuttal about one number of the projections: the nearest of all arms is named. */
+const projectionClaim = (
+  paper: Paper,
+  figure: "normRatio" | "cosine",
+  definition: string,
+  { wanted, within }: { readonly wanted: number; readonly within: number },
+  texts: Pick<Claim, "id" | "short" | "statement" | "paper">,
+): Claim => {
+  const nameOf = ({ id, version }: Required<ArmId>) => (version === "update" ? `${id}, updates` : id)
+  const [first, ...others] = projecting
+  const of = (arm: Required<ArmId>) => armFigure(paper, ["add"], arm, figure, definition)
+  return {
+    ...texts,
+    isHeadline: false,
+    quantity: of(first),
+    beside: Object.fromEntries(others.map((arm) => [nameOf(arm), of(arm)])),
+    controls: {},
+    judge: (measured, beside) => {
+      const cases = [
+        [nameOf(first), measured] as const,
+        ...others.map((arm) => [nameOf(arm), beside[nameOf(arm)]] as const),
+      ]
+      const judged = judgeEach(cases, (value) => Math.abs(value - wanted) <= within)
+      const known = cases.flatMap(([name, one]) =>
+        one === undefined || one.value === null ? [] : [{ name, off: Math.abs(one.value - wanted) }],
+      )
+      const nearest = known.toSorted((a, b) => a.off - b.off)[0]
+      return nearest === undefined
+        ? judged
+        : {
+            ...judged,
+            because: `nearest is ${nearest.name}, ${nearest.off.toPrecision(2)} off; ${judged.because}`,
+          }
+    },
+    read: () => noControl,
+  }
+}
+
+const projectionClaims = (paper: Paper): ReadonlyArray<Claim> => [
+  projectionClaim(
+    paper,
+    "normRatio",
+    "‖modified‖ ÷ ‖natural‖",
+    { wanted: 1, within: LIMITS.normRatio },
+    {
+      id: "rebuttal.norm-ratio",
+      short: "projection keeps the norm within 1 %",
+      statement:
+        "projection changes the norm by less than 1 % (for an orthogonal projection norm ratio and cosine are the same number, so this and a cosine of 0.85 cannot both hold)",
+      paper: { statement: "norm ratio within 1 %", source: review },
+    },
+  ),
+  projectionClaim(
+    paper,
+    "cosine",
+    "cosine of the modified and the natural vector",
+    { wanted: 0.85, within: LIMITS.difference.reproduced },
+    {
+      id: "rebuttal.cosine",
+      short: "the projection has cosine 0.85",
+      statement: "the projected vector has a cosine of 0.85 with the natural one",
+      paper: { value: 0.85, source: review },
+    },
+  ),
+]
 
 export const interventionClaims = (paper: Paper): ReadonlyArray<Claim> => {
   const { operations } = paper.config.interventions
   return [
     ...(operations.includes("add") ? addClaims(paper) : []),
     ...operations.filter((operation) => operation !== "add").flatMap((one) => otherClaims(paper, one)),
-    ...interpretations(paper),
+    currentClaim(paper),
+    ...(operations.includes("add") ? projectionClaims(paper) : []),
   ]
 }

@@ -1,13 +1,14 @@
 /**
  * One trunk trained on several operations at once, each with a head of its own (experiment.md §3–5): do the shared
- * updates couple to an operation's centroids, do the gradients of its own loss, do those of the summed loss?
+ * updates couple to an operation's centroids, do the gradients of its own loss, do those of the summed loss, and do those
+ * of a null objective on its head?
  */
-import type { Operation } from "../numerics/modular.ts"
-import { captureGradients } from "../stages/captureGradients.ts"
+import { needsInverse, type Operation } from "../numerics/modular.ts"
+import type { CaptureConfig } from "../stages/captureGradients.ts"
 import { generateData } from "../stages/generateData.ts"
 import { train } from "../stages/train.ts"
 import type { TrainConfig } from "../stages/training.ts"
-import { couplingOf, nullOf, sedOf, type Trained } from "./coupling.ts"
+import { couplingOf, drawSeedOf, gradientsOf, nullOf, sedOf, type Trained } from "./coupling.ts"
 import { node } from "./Node.ts"
 import type { SingleConfig } from "./single.ts"
 
@@ -15,74 +16,90 @@ export interface MultitaskConfig {
   readonly operations: readonly [Operation, ...Array<Operation>]
   readonly train: TrainConfig
   readonly points: number
-  /** Checkpoints from one row to the next; the largest is also the grid of measurement points. */
+  /** Checkpoints from one row to the next; the largest is the published cadence and the grid of measurement points. */
   readonly strides: ReadonlyArray<number>
 }
 
-export const estimators = ["update", "per-op-gradient", "aggregated-gradient"] as const
+export const estimators = [
+  "update",
+  "per-op-gradient",
+  "aggregated-gradient",
+  "random-logits",
+  "permuted-labels",
+] as const
 export type Estimator = (typeof estimators)[number]
 
 /**
- * @param from what probes are drawn from: the trained pairs, which leave 0 out, or all pairs; the latter at the coarsest
- * stride only
+ * What gradient batches and probes are drawn from. `published`: all p² pairs, those with a 0 included, which are never
+ * trained on; without them where the operation excludes 0. `trained`: the pairs of the table.
  */
+export type Range = "published" | "trained"
+
 export const multitask = (
-  { model, data: { modulus, trainFraction, labels }, block, capture, svd, probe }: SingleConfig,
+  { model, data: { modulus, trainFraction, labels }, block, sampling, capture, svd, probe }: SingleConfig,
   { operations, train: training, points, strides }: MultitaskConfig,
   seed: number,
-  from: ReadonlyArray<"table" | "grid">,
+  ranges: ReadonlyArray<Range>,
 ) => {
   const name = `multitask/${seed}`
   const data = node(generateData, { operations, modulus, trainFraction, labels, seed }, name)
   const run = node(train, { data, model, train: training, seed }, name)
-  const trained: Trained = { name, seed, data, run, block }
+  const trained: Trained = { name, seed, drawSeed: drawSeedOf(sampling, seed), data, run, block }
   const { draws, ...probing } = probe
   const every = Math.max(...strides)
-  const config = { window: svd.window, rank: svd.rank, points, every, direction: "forward" } as const
+  const config = { window: svd.window, rank: svd.rank, points, every, placement: "published" } as const
+  const isGrid = (range: Range, operation: Operation) => range === "published" && !needsInverse(operation)
 
-  const gradientRows = (stride: number, task: number | null) => {
-    const qualifier = `${name} ${task === null ? "summed" : operations[task]} stride ${stride}`
-    const gradients = node(
-      captureGradients,
-      { data, run, capture: { ...capture, stride, task }, block, seed },
-      qualifier,
-    )
-    return { kind: "gradient", run, gradients } as const
-  }
-  /** Rows and directions of each estimator, at one stride. */
-  const sources = strides.map((stride) => {
-    const update = { kind: "update", run, stride, block } as const
-    const summed = gradientRows(stride, null)
-    const own = operations.map((_, task) => gradientRows(stride, task))
-    const directions = (rows: typeof update | typeof summed, qualifier: string) => ({
-      rows,
-      directions: sedOf(trained, rows, config, `${qualifier} stride ${stride}`),
-    })
-    return {
-      stride,
-      update: directions(update, "update"),
-      aggregated: directions(summed, "summed gradient"),
-      own: own.map((rows, task) => directions(rows, `${operations[task]} gradient`)),
-    }
+  const directionsOf = (rows: Parameters<typeof sedOf>[1], qualifier: string) => ({
+    rows,
+    directions: sedOf(trained, rows, config, qualifier),
   })
+  const gradientRows = (changes: Partial<CaptureConfig>, qualifier: string) => {
+    const gradients = gradientsOf(trained, { ...capture, ...changes }, qualifier)
+    return directionsOf({ kind: "gradient", run, gradients }, qualifier)
+  }
+  /** Rows and directions that the operations share, by stride. */
+  const shared = strides.map((stride) => ({
+    stride,
+    update: directionsOf({ kind: "update", run, stride, block }, `update stride ${stride}`),
+    "aggregated-gradient": gradientRows({ stride, task: null }, `summed gradient stride ${stride}`),
+  }))
 
-  const couplings = from.flatMap((range) =>
+  const couplings = ranges.flatMap((range) =>
     operations.flatMap((operation, task) => {
-      const of = range === "table" ? operation : `${operation} with 0`
-      const reference = nullOf(trained, { ...probing, from: range, task }, { points, every, draws }, of)
-      return sources.flatMap(({ stride, update, aggregated, own }) => {
-        if (range === "grid" && stride !== every) return []
-        const estimated = { update, "per-op-gradient": own[task], "aggregated-gradient": aggregated }
-        return estimators.map((estimator) => {
-          const { rows, directions } = estimated[estimator]
+      const grid = isGrid(range, operation)
+      const of = range === "published" ? operation : `${operation} trained pairs`
+      const reference = nullOf(
+        trained,
+        { ...probing, from: grid ? "grid" : "table", task },
+        { points, every, draws },
+        of,
+      )
+      const ownRows = (stride: number, objective: CaptureConfig["objective"]) =>
+        gradientRows(
+          { stride, task, objective, batch: grid ? "grid" : capture.batch },
+          `${of} ${objective} stride ${stride}`,
+        )
+      return shared.flatMap(({ stride, ...rows }) => {
+        const isCoarse = stride === every
+        // The other range is looked at with the published cadence alone.
+        if (range === "trained" && !isCoarse) return []
+        const own = {
+          "per-op-gradient": ownRows(stride, "loss"),
+          // Null objectives, too.
+          ...(isCoarse
+            ? {
+                "random-logits": ownRows(stride, "random-logits"),
+                "permuted-labels": ownRows(stride, "permuted-labels"),
+              }
+            : {}),
+        }
+        return estimators.flatMap((estimator) => {
+          const found = { ...rows, ...own }[estimator]
+          if (found === undefined) return []
           const qualifier = `${of} ${estimator} stride ${stride}`
-          return {
-            range,
-            operation,
-            stride,
-            estimator,
-            coupling: couplingOf(trained, rows, directions, reference, qualifier),
-          }
+          const coupling = couplingOf(trained, found.rows, found.directions, reference, qualifier)
+          return [{ range, operation, stride, estimator, directions: found.directions, coupling }]
         })
       })
     }),

@@ -3,10 +3,13 @@
  * for which seeds, is all on this page; `claims.ts` says what is concluded from it.
  */
 import type { Operation } from "../numerics/modular.ts"
+import type { Coupling } from "../stages/measureCoupling.ts"
 import { readFeatures } from "../stages/readFeatures.ts"
+import type { TrainConfig } from "../stages/training.ts"
+import { couplingOf, gradientsOf, sedOf } from "./coupling.ts"
 import { interventions } from "./interventions.ts"
 import { type MultitaskConfig, multitask } from "./multitask.ts"
-import { node } from "./Node.ts"
+import { type Node, node } from "./Node.ts"
 import { robust, shuffled, variants } from "./robustness.ts"
 import { fineSensitivity, type SensitivityConfig, sensitivity } from "./sensitivity.ts"
 import { type Single, type SingleConfig, single } from "./single.ts"
@@ -27,6 +30,8 @@ export interface PaperConfig {
   /** Points of each single run at which the whole table's centroids are read for frequencies. */
   readonly fourierPoints: number
   readonly multitask: MultitaskConfig
+  /** Further draws of the random logits, first seed only: what one draw may do. */
+  readonly objectiveDraws: ReadonlyArray<number>
   readonly interventions: {
     readonly operations: ReadonlyArray<Operation>
     readonly window: number
@@ -46,6 +51,15 @@ export const seedsOf = (count: number): ReadonlyArray<number> =>
     ),
   ].slice(0, count)
 
+/** The rule of the multitask trainer's neighbours (experiment.md §3): every 100 steps, each task for itself. */
+const latched: TrainConfig["stop"] = {
+  accuracy: 0.98,
+  count: 3,
+  consecutive: true,
+  every: 100,
+  latched: true,
+}
+
 export const paperScale: PaperConfig = {
   seeds: seedsOf(3),
   single: singlePaper,
@@ -59,55 +73,70 @@ export const paperScale: PaperConfig = {
     fine: { windows: [100, 200], evaluateEvery: 10 },
     epsilons: [0.001, 0.005, 0.05, 0],
     ranks: [1, 3, 5, 10],
+    probeSeeds: [1, 2],
     noise: [1, 4, 16, 64],
     perExample: { examples: 512, rank: 3 },
   },
   fourierPoints: 5,
   multitask: {
     operations: ["add", "sub", "mul", "x2_y2"],
-    train: { ...singlePaper.train, maxSteps: 30_000, stop: { accuracy: 0.98, count: 3, consecutive: true } },
+    train: { ...singlePaper.train, maxSteps: 30_000, stop: latched },
     points: 30,
     strides: [1, 8],
   },
+  objectiveDraws: [1, 2],
   interventions: { operations: ["add", "mul"], window: 20, rank: 3, warmup: 20 },
 }
 
-/** Everything small: checks that the machinery runs, says nothing about the paper. */
+/** Everything small, yet it groks, within two minutes: shows the phenomenon, says nothing about the paper. */
 export const smokeScale: PaperConfig = {
   ...paperScale,
-  seeds: seedsOf(2),
-  single: {
-    ...singleSmoke,
-    train: { ...singleSmoke.train, maxSteps: 150 },
-    svd: { ...singleSmoke.svd, window: 4 },
-  },
+  seeds: seedsOf(1),
+  single: singleSmoke,
   operations: ["add", "mul"],
   nonGrokking: ["x3_xy"],
-  controlPoints: 3,
-  shuffledSteps: 100,
+  controlPoints: 5,
+  shuffledSteps: 500,
   sensitivity: {
-    points: 3,
-    windows: [1, 2],
-    fine: { windows: [10], evaluateEvery: 5 },
+    points: 5,
+    windows: [1, 20, 40],
+    fine: { windows: [40], evaluateEvery: 5 },
     epsilons: [0.001, 0.005, 0],
     ranks: [1, 3],
+    probeSeeds: [1],
     noise: [1],
     perExample: { examples: 32, rank: 3 },
   },
   fourierPoints: 2,
   multitask: {
     operations: ["add", "mul"],
-    train: { ...singleSmoke.train, maxSteps: 100, stop: { accuracy: 0.98, count: 3, consecutive: true } },
-    points: 3,
+    train: { ...singleSmoke.train, stop: latched },
+    points: 5,
     strides: [1, 2],
   },
-  interventions: { operations: ["add", "mul"], window: 5, rank: 3, warmup: 5 },
+  objectiveDraws: [1],
+  interventions: { operations: ["add"], window: 5, rank: 3, warmup: 5 },
 }
 
-const featuresOf = ({ name, seed, data, run, config }: Single, fourierPoints: number) => {
+const featuresOf = ({ name, drawSeed, data, run, config }: Single, fourierPoints: number) => {
   const { draws: _, ...probe } = config.probe
   const { points, every } = config.svd
-  return node(readFeatures, { data, run, probe, points, fourierPoints, every, seed }, name)
+  return node(readFeatures, { data, run, probe, points, fourierPoints, every, seed: drawSeed }, name)
+}
+
+/** The coupling of the gradients of another draw of random logits. */
+const otherDraw = (one: Single, objectiveDraw: number): Node<Coupling> => {
+  const { config, run, reference } = one
+  const { updates: _, ...svd } = config.svd
+  const qualifier = `random-logits draw ${objectiveDraw}`
+  const gradients = gradientsOf(
+    one,
+    { ...config.capture, objective: "random-logits", objectiveDraw },
+    qualifier,
+  )
+  const rows = { kind: "gradient", run, gradients } as const
+  const directions = sedOf(one, rows, { ...svd, placement: "published" }, qualifier)
+  return couplingOf(one, rows, directions, reference, qualifier)
 }
 
 export const paper = (config: PaperConfig) => {
@@ -141,14 +170,13 @@ export const paper = (config: PaperConfig) => {
     sensitivities: seeds.map((seed) => sensitivity(singleOf("add", seed), config.sensitivity)),
     // A second training, with twice the checkpoints: first seed only.
     fine: fineSensitivity(singleOf("add", firstSeed), config.sensitivity),
-    // The finest stride takes 1.6 GB of gradients a run: first seed only. So is the other probe range.
-    multitasks: seeds.map((seed, i) => {
-      const { strides } = config.multitask
-      const coarse = { ...config.multitask, strides: [Math.max(...strides)] }
-      return i === 0
-        ? multitask(config.single, config.multitask, seed, ["table", "grid"])
-        : multitask(config.single, coarse, seed, ["table"])
-    }),
+    // The other range of gradient batches and probes: first seed only.
+    multitasks: seeds.map((seed, i) =>
+      multitask(config.single, config.multitask, seed, i === 0 ? ["published", "trained"] : ["published"]),
+    ),
+    objectiveDraws: singles
+      .filter(({ seed }) => seed === firstSeed)
+      .flatMap((run) => config.objectiveDraws.map((draw) => ({ run, draw, coupling: otherDraw(run, draw) }))),
     interventions: config.interventions.operations.flatMap((operation) =>
       seeds.map((seed) => {
         const control = singleOf(operation, seed)
@@ -160,6 +188,8 @@ export const paper = (config: PaperConfig) => {
         }
       }),
     ),
+    // What the variants are compared with: the paper's own optimiser at their points.
+    baseline: single(controlOf("add", firstSeed), `add/${firstSeed} control points`),
     robustness: variants.map((variant) => ({
       variant,
       run: robust(configOf("add", firstSeed), variant, config.controlPoints),

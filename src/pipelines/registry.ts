@@ -1,6 +1,7 @@
 /** All pipelines by name. */
 import { type Recomputable, recomputable } from "../services/recomputable.ts"
 import { captureGradients } from "../stages/captureGradients.ts"
+import { captureSteps } from "../stages/captureSteps.ts"
 import { compareDirections } from "../stages/compareDirections.ts"
 import { generateData } from "../stages/generateData.ts"
 import { intervene } from "../stages/intervene.ts"
@@ -54,6 +55,7 @@ export const stages: ReadonlyArray<Recomputable> = [
   recomputable(generateData),
   recomputable(train),
   recomputable(captureGradients),
+  recomputable(captureSteps),
   recomputable(rollingSvd),
   recomputable(measureNull),
   recomputable(measureCoupling),

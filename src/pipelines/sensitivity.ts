@@ -1,15 +1,16 @@
 /**
- * How much the coupling of one run depends on choices that the paper makes, or makes silently: window, rank, ε,
- * gradient batch, what a centroid is, and noise (experiment.md §4, §5, §7). Forward windows throughout, as in the
- * published code; fewer measurement points than the headline.
+ * How much the coupling of one run depends on choices that the paper makes, or makes silently: window, rank, ε, gradient
+ * batch, draw of the probes, what a centroid is, and noise (experiment.md §4, §5, §7). Windows are placed as published;
+ * fewer measurement points than the headline. Gradients of random logits stand beside those of the loss, so that the null
+ * can be attacked by the same choices.
  */
-import { captureGradients } from "../stages/captureGradients.ts"
+import type { CaptureConfig } from "../stages/captureGradients.ts"
 import { compareDirections } from "../stages/compareDirections.ts"
-import type { ProbeConfig } from "../stages/contracts.ts"
+import type { ProbeConfig, RowSource } from "../stages/contracts.ts"
 import { measurePerExample } from "../stages/measurePerExample.ts"
 import { train } from "../stages/train.ts"
-import { couplingOf, nullOf, type Sampling, sedOf, type Trained } from "./coupling.ts"
-import { node } from "./Node.ts"
+import { couplingOf, drawSeedOf, gradientsOf, nullOf, type Points, sedOf, type Trained } from "./coupling.ts"
+import { node, type Wired } from "./Node.ts"
 import type { Single } from "./single.ts"
 
 export interface SensitivityConfig {
@@ -23,37 +24,36 @@ export interface SensitivityConfig {
   readonly epsilons: ReadonlyArray<number>
   /** K; measured once for the largest. */
   readonly ranks: ReadonlyArray<number>
+  /** Seeds of other probes and random directions. */
+  readonly probeSeeds: ReadonlyArray<number>
   /** Variances of added noise, in units of a batch's: the training minibatch's, and the mixed batch's that is captured. */
   readonly noise: ReadonlyArray<number>
   readonly perExample: { readonly examples: number; readonly rank: number }
 }
 
-const kinds = ["update", "gradient"] as const
+const kinds = ["update", "gradient", "random-logits"] as const
 type Kind = (typeof kinds)[number]
 
 /** A value for each kind of row. */
 const ofKinds = <A>(f: (kind: Kind) => A): Readonly<Record<Kind, A>> => ({
   update: f("update"),
   gradient: f("gradient"),
+  "random-logits": f("random-logits"),
 })
 
 export const sensitivity = (base: Single, options: SensitivityConfig) => {
-  const { config, name, seed, data, run, block, gradients } = base
+  const { config, name, seed, data, run, block } = base
   const { draws, ...probe } = config.probe
-  const sampling: Sampling = { points: options.points, every: 1, draws }
-  const svd = { ...config.svd, ...sampling, direction: "forward" } as const
-  const at = {
-    window: svd.window,
-    rank: svd.rank,
-    points: svd.points,
-    every: svd.every,
-    direction: svd.direction,
-  }
+  const sampling: Points = { points: options.points, every: 1, draws }
+  const { updates: _, ...sedConfig } = config.svd
+  const at = { ...sedConfig, points: options.points, every: 1, placement: "published" } as const
 
-  const rowsOf = (kind: Kind) =>
-    kind === "update" ? ({ kind, run, stride: 1, block } as const) : ({ kind, run, gradients } as const)
-  const sed = (kind: Kind, changes: Partial<typeof at> = {}, qualifier = "") =>
-    sedOf(base, rowsOf(kind), { ...at, ...changes }, `${kind} ${qualifier}`.trim())
+  const updates: Wired<RowSource> = { kind: "update", run, stride: 1, block }
+  const gradientRows = (gradients: ReturnType<typeof gradientsOf>) =>
+    ({ kind: "gradient", run, gradients }) as const
+  const rows = ofKinds((kind) => (kind === "update" ? updates : gradientRows(base.gradients[kind])))
+  const sed = (kind: Kind, changes: Partial<typeof sedConfig> = {}, qualifier = "") =>
+    sedOf(base, rows[kind], { ...at, ...changes }, `${kind} ${qualifier}`.trim())
 
   const reference = nullOf(base, probe, sampling, "sweep")
   const seds = ofKinds((kind) => sed(kind))
@@ -63,44 +63,57 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
     ...ofKinds((kind) => {
       const qualifier = `W=${window}`
       const directions = sed(kind, { window, rank: Math.min(window, at.rank) }, qualifier)
-      return couplingOf(base, rowsOf(kind), directions, reference, `${kind} ${qualifier}`)
+      return couplingOf(base, rows[kind], directions, reference, `${kind} ${qualifier}`)
     }),
   }))
 
-  const probed = (changes: Partial<typeof ProbeConfig.Type>, qualifier: string) => {
-    const against = nullOf(base, { ...probe, ...changes }, sampling, qualifier)
-    return ofKinds((kind) => couplingOf(base, rowsOf(kind), seds[kind], against, `${kind} ${qualifier}`))
+  const probed = (changes: Partial<typeof ProbeConfig.Type>, qualifier: string, trained: Trained = base) => {
+    const against = nullOf(trained, { ...probe, ...changes }, sampling, qualifier)
+    return ofKinds((kind) => couplingOf(trained, rows[kind], seds[kind], against, `${kind} ${qualifier}`))
   }
   const epsilons = options.epsilons.map((epsilon) => ({
     epsilon,
     ...probed({ epsilon }, epsilon === 0 ? "exact" : `ε=${epsilon}`),
   }))
   const logitSum = probed({ centroid: "logit-sum" }, "sum of logits")
+  const probeSeeds = options.probeSeeds.map((drawSeed) => ({
+    drawSeed,
+    ...probed({}, `probe seed ${drawSeed}`, { ...base, drawSeed }),
+  }))
 
   const rank = Math.max(...options.ranks)
   const ranked = ofKinds((kind) =>
-    couplingOf(base, rowsOf(kind), sed(kind, { rank }, `K=${rank}`), reference, `${kind} K=${rank}`),
+    couplingOf(base, rows[kind], sed(kind, { rank }, `K=${rank}`), reference, `${kind} K=${rank}`),
   )
 
+  const capturedAs = (changes: Partial<CaptureConfig>, qualifier: string) => {
+    const captured = gradientsOf(base, { ...config.capture, ...changes }, qualifier)
+    const own = gradientRows(captured)
+    const directions = sedOf(base, own, at, `gradient ${qualifier}`)
+    const coupling = couplingOf(base, own, directions, reference, `gradient ${qualifier}`)
+    return { captured, rows: own, directions, coupling }
+  }
   const batches = (["train", "mixed-full", "train-full", "step"] as const).map((batch) => {
-    const capture = {
-      ...config.capture,
-      batch,
-      batchSize: batch === "step" ? config.train.batchSize : config.capture.batchSize,
-    }
-    const captured = node(captureGradients, { data, run, capture, block, seed }, `${name} ${batch}`)
-    const rows = { kind: "gradient", run, gradients: captured } as const
-    const directions = sedOf(base, rows, at, `gradient ${batch}`)
-    return {
-      batch,
-      captured,
-      rows,
-      directions,
-      coupling: couplingOf(base, rows, directions, reference, `gradient ${batch}`),
-    }
+    const batchSize = batch === "step" ? config.train.batchSize : config.capture.batchSize
+    return { batch, ...capturedAs({ batch, batchSize }, batch) }
   })
   const [train512, wholeTable, full, step] = batches
-  const mixed512 = { rows: rowsOf("gradient"), directions: seds.gradient }
+  const mixed512 = { rows: rows.gradient, directions: seds.gradient }
+  /** Random logits on another batch. */
+  const otherBatch = capturedAs({ batch: "train", objective: "random-logits" }, "random-logits train")
+
+  /** Batch, probes and random directions of this run's own. */
+  const own: Trained = { ...base, name: `${name} own draws`, drawSeed: drawSeedOf("per-seed", seed) }
+  const ownReference = nullOf(own, probe, sampling)
+  const ownDraws = ofKinds((kind) => {
+    const ownRows =
+      kind === "update"
+        ? updates
+        : gradientRows(
+            gradientsOf(own, { ...config.capture, objective: kind === "gradient" ? "loss" : kind }, kind),
+          )
+    return couplingOf(own, ownRows, sedOf(own, ownRows, at, kind), ownReference, kind)
+  })
 
   const alignments = (
     [
@@ -122,29 +135,35 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
 
   const noises = [
     { of: "training batch", full: full.captured, step: step.captured },
-    { of: "mixed batch", full: wholeTable.captured, step: gradients },
+    { of: "mixed batch", full: wholeTable.captured, step: base.gradients.gradient },
   ] as const
-  const noise = noises.flatMap(({ of, ...batches }) =>
+  const noise = noises.flatMap(({ of, ...captures }) =>
     options.noise.map((multiple) => {
-      const rows = { kind: "noisy-gradient", run, gradients, ...batches, multiple, seed } as const
+      const gradients = base.gradients.gradient
+      const noisy = { kind: "noisy-gradient", run, gradients, ...captures, multiple, seed } as const
       const qualifier = `noise of ${of} ×${multiple}`
-      const directions = sedOf(base, rows, at, qualifier)
-      return { of, multiple, coupling: couplingOf(base, rows, directions, reference, qualifier) }
+      const directions = sedOf(base, noisy, at, qualifier)
+      return { of, multiple, coupling: couplingOf(base, noisy, directions, reference, qualifier) }
     }),
   )
 
   const perExample = node(
     measurePerExample,
-    { data, run, probe, block, ...options.perExample, draws, seed },
+    { data, run, probe, block, ...options.perExample, draws, seed: base.drawSeed },
     name,
   )
   return {
     ...base,
+    /** The run itself at the points of the sweeps. */
+    baseline: ofKinds((kind) => couplingOf(base, rows[kind], seds[kind], reference, `${kind} sweep`)),
     windows,
     epsilons,
     logitSum,
+    probeSeeds,
+    ownDraws,
     ranked,
     batches,
+    otherBatch,
     alignments,
     noise,
     perExample,
@@ -154,9 +173,9 @@ export type Sensitivity = ReturnType<typeof sensitivity>
 
 /** Long windows need more checkpoints than a run has: the same run with a finer cadence, and its coupling. */
 export const fineSensitivity = (base: Single, { fine, points }: SensitivityConfig) => {
-  const { config, name, seed, data, block } = base
+  const { config, name, seed, drawSeed, data, block } = base
   const { draws, ...probe } = config.probe
-  const sampling: Sampling = { points, every: 1, draws }
+  const sampling: Points = { points, every: 1, draws }
   const { evaluateEvery } = fine
   const { stop } = config.train
   const training = {
@@ -167,18 +186,18 @@ export const fineSensitivity = (base: Single, { fine, points }: SensitivityConfi
   }
   const label = `${name} every ${evaluateEvery}`
   const run = node(train, { data, model: config.model, train: training, seed }, label)
-  const trained: Trained = { name: label, seed, data, run, block }
-  const gradients = node(captureGradients, { data, run, capture: config.capture, block, seed }, label)
+  const trained: Trained = { name: label, seed, drawSeed, data, run, block }
+  const gradients = gradientsOf(trained, config.capture)
   const reference = nullOf(trained, probe, sampling)
-  const windows = fine.windows.map((window) => ({
-    window,
-    ...ofKinds((kind) => {
+  const windows = fine.windows.map((window) => {
+    const couplingFor = (kind: "update" | "gradient") => {
       const rows =
         kind === "update" ? ({ kind, run, stride: 1, block } as const) : ({ kind, run, gradients } as const)
-      const svd = { window, rank: config.svd.rank, points, every: 1, direction: "forward" } as const
+      const svd = { window, rank: config.svd.rank, points, every: 1, placement: "published" } as const
       const directions = sedOf(trained, rows, svd, `${kind} W=${window}`)
       return couplingOf(trained, rows, directions, reference, `${kind} W=${window}`)
-    }),
-  }))
+    }
+    return { window, update: couplingFor("update"), gradient: couplingFor("gradient") }
+  })
   return { ...trained, windows }
 }

@@ -18,20 +18,27 @@ export const paper: SingleConfig = {
     batchSize: 512,
     maxSteps: 8000,
     evaluateEvery: 25,
-    stop: { accuracy: 0.98, count: 20, consecutive: false },
+    stop: { accuracy: 0.98, count: 20, consecutive: false, every: 1, latched: false },
   },
   block: "attention",
-  capture: { batch: "mixed", batchSize: 512, task: null, stride: 1 },
-  svd: { window: 20, rank: 3, points: 40, every: 1 },
+  sampling: "published",
+  capture: { batch: "mixed", batchSize: 512, task: null, stride: 1, objective: "loss", objectiveDraw: 0 },
+  svd: { window: 20, rank: 3, updates: "checkpoint", points: 40, every: 1 },
   probe: { probes: 1024, epsilon: 0.005, centroid: "correct-logit", from: "table", task: 0, draws: 20 },
 }
 
-/** Everything small: checks that the machinery runs, says nothing about grokking. */
+/** Everything small, yet it groks, within seconds: shows the phenomenon, says nothing about the paper. */
 export const smoke: SingleConfig = {
   ...paper,
-  data: { operation: "add", modulus: 23, trainFraction: 0.5, labels: "true" },
+  data: { operation: "add", modulus: 23, trainFraction: 0.8, labels: "true" },
   model: { width: 32, heads: 4, feedForward: 64, layers: 2 },
-  train: { ...paper.train, batchSize: 128, maxSteps: 1000 },
+  train: {
+    ...paper.train,
+    learningRate: 5e-3,
+    batchSize: 256,
+    maxSteps: 1500,
+    stop: { ...paper.train.stop, count: 5 },
+  },
   capture: { ...paper.capture, batchSize: 128 },
   svd: { ...paper.svd, points: 10 },
   probe: { ...paper.probe, probes: 128 },

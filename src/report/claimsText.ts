@@ -1,52 +1,84 @@
 /** Rows of `claims.json` as text: lines for the terminal, and `claims.md` for readers. */
 import type { ClaimRow, Estimate } from "../pipelines/Claim.ts"
-import type { Verdict } from "../pipelines/verdicts.ts"
+import type { Reading, Verdict } from "../pipelines/verdicts.ts"
 import { digits, estimateText, publishedText, seedText } from "./estimateText.ts"
 import { findings } from "./findings.ts"
 
-const verdictMark: Record<Verdict, string> = {
+type Rows = ReadonlyArray<ClaimRow>
+
+export const verdictMark: Record<Verdict, string> = {
   reproduced: "✓ reproduced",
   partly: "~ partly",
-  contradicted: "✗ contradicted",
+  "not-reproduced": "✗ not reproduced",
   "not-tested": "· not tested",
 }
 
-const widths = { id: 50, paper: 14, measured: 32 }
+export const readingMark: Record<Reading, string> = {
+  supported: "✓ supported",
+  "not-supported": "~ not supported",
+  refuted: "✗ refuted",
+  "not-tested": "· not tested",
+}
+
+const widths = { claim: 56, paper: 14, measured: 32, number: 17 }
 
 const column = (text: string, width: number): string =>
   text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width)
 
-const line = (id: string, paper: string, measured: string, verdict: string): string =>
-  `${column(id, widths.id)} ${column(paper, widths.paper)} ${column(measured, widths.measured)} ${verdict}`.trimEnd()
+const line = (claim: string, paper: string, measured: string, number: string, reading: string): string =>
+  `${column(claim, widths.claim)} ${column(paper, widths.paper)} ${column(measured, widths.measured)} ${column(number, widths.number)} ${reading}`.trimEnd()
 
-export const claimLine = ({ id, paper, measured, verdict }: ClaimRow): string =>
-  line(
-    id,
-    "statement" in paper ? "(statement)" : publishedText(paper, measured.unit),
+/** A claim on a line; below it, why nothing was tested where nothing was. */
+export const claimLine = ({ short, paper, measured, number, reading }: ClaimRow): string => {
+  const shown = line(
+    short,
+    publishedText(paper, measured.unit),
     estimateText(measured),
-    verdictMark[verdict],
+    number === null ? "" : verdictMark[number.verdict],
+    reading === null ? "" : readingMark[reading.verdict],
   )
-
-export const claimsHeader = line("claim", "paper", "measured [95 %]", "verdict")
-
-const counts = (rows: ReadonlyArray<ClaimRow>): string =>
-  (["reproduced", "partly", "contradicted", "not-tested"] as const)
-    .map((verdict) => `${rows.filter((row) => row.verdict === verdict).length} ${verdict}`)
-    .join(", ")
-
-/** How many claims of the paper got each verdict, and apart from them how many of others. */
-export const tally = (rows: ReadonlyArray<ClaimRow>): string => {
-  const ofThePaper = rows.filter(({ id }) => /^(coupling|intervention)\./.test(id))
-  const others = rows.filter((row) => !ofThePaper.includes(row))
-  const further =
-    others.length === 0
-      ? ""
-      : `; of ${others.length} others (the rebuttal's, the reviewer's question, our controls) ${counts(others)}`
-  return `Of ${ofThePaper.length} claims of the paper ${counts(ofThePaper)}${further}`
+  return number?.verdict === "not-tested" && measured.value === null ? `${shown}\n  ${number.because}` : shown
 }
 
-export const claimsTable = (rows: ReadonlyArray<ClaimRow>): string =>
-  [claimsHeader, "─".repeat(114), ...rows.map(claimLine), "", tally(rows)].join("\n")
+export const claimsHeader = line("claim", "paper", "measured [range or 95 %]", "number", "reading")
+
+const RULE = "─".repeat(132)
+
+/** How often each judgement was given. */
+const counts = (names: ReadonlyArray<string>, given: ReadonlyArray<string>): string =>
+  names
+    .map((name) => ({ name, count: given.filter((one) => one === name).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ name, count }) => `${count} ${name}`)
+    .join(", ")
+
+export const headlinesOf = (rows: Rows): Rows => rows.filter(({ isHeadline }) => isHeadline)
+const detailsOf = (rows: Rows): Rows => rows.filter(({ isHeadline }) => !isHeadline)
+
+/** What became of the statements of the abstract. */
+export const tally = (rows: Rows): string => {
+  const headlines = headlinesOf(rows)
+  const numbers = headlines.flatMap(({ number }) => (number === null ? [] : [number.verdict]))
+  const readings = headlines.flatMap(({ reading }) => (reading === null ? [] : [reading.verdict]))
+  if (numbers.length === 0) return "Nothing is judged: these are not the paper's sizes"
+  const verdicts = Object.keys(verdictMark)
+  const readingNames = Object.keys(readingMark)
+  return `Of the ${headlines.length} statements of the abstract the number is ${counts(verdicts, numbers)}; the reading is ${counts(readingNames, readings)}`
+}
+
+/** The statements of the abstract, then the details. */
+export const claimsTable = (rows: Rows): string =>
+  [
+    claimsHeader,
+    RULE,
+    ...headlinesOf(rows).map(claimLine),
+    "",
+    "details",
+    RULE,
+    ...detailsOf(rows).map(claimLine),
+    "",
+    tally(rows),
+  ].join("\n")
 
 /** Text that Markdown shows as it is, on one line: in a table cell too. */
 const plain = (text: string): string => text.replace(/[\\|`*<]/g, "\\$&").replace(/\s*\n\s*/g, " ")
@@ -54,74 +86,86 @@ const plain = (text: string): string => text.replace(/[\\|`*<]/g, "\\$&").replac
 const seedValues = ({ perSeed, unit }: Estimate): string =>
   perSeed.length === 0
     ? "none"
-    : perSeed.map(({ seed, value }) => `${seed}: ${seedText(unit, value)}`).join(", ")
+    : perSeed
+        .map(({ seed, operation, value }) => {
+          const run = operation === undefined ? String(seed) : `${operation}/${seed}`
+          return `${run}: ${seedText(unit, value)}`
+        })
+        .join(", ")
 
-const testText = ({ test }: ClaimRow): ReadonlyArray<string> =>
-  test === null
-    ? []
-    : [
-        `Exact sign test over seeds: p = ${digits(test.p)}, after Holm's correction over the family “${test.family}” ${digits(test.adjusted)}; with so many seeds that differ from 1, p cannot be below ${digits(test.attainable)}.`,
-      ]
+const testText = ({ test }: Estimate): string =>
+  test === undefined
+    ? ""
+    : ` Exact permutation test against 1: p = ${digits(test.p)}; so many pairs can give no less than ${digits(test.attainable)}.`
+
+const judged = (row: ClaimRow): string =>
+  [row.number?.verdict, row.reading?.verdict].some((verdict) => verdict !== undefined)
+    ? `: number ${row.number?.verdict ?? "–"}, reading ${row.reading?.verdict ?? "–"}`
+    : ""
 
 const section = (row: ClaimRow): ReadonlyArray<string> => [
-  `### \`${row.id}\`: ${row.verdict}`,
+  `### \`${row.id}\`${judged(row)}`,
   "",
   `${plain(row.statement)}.`,
   "",
   `* Paper: ${plain(publishedText(row.paper, row.measured.unit))} (${row.paper.source}).`,
-  `* Measured: ${estimateText(row.measured)}. By seed: ${seedValues(row.measured)}.`,
+  `* Measured: ${estimateText(row.measured)}. By run: ${seedValues(row.measured)}.${testText(row.measured)}`,
   `* Definition: ${plain(row.definition)}.`,
-  `* Verdict: ${plain(row.because)}.`,
-  ...testText(row).map((text) => `* ${text}`),
+  ...(row.number === null ? [] : [`* Number ${row.number.verdict}: ${plain(row.number.because)}.`]),
+  ...(row.reading === null ? [] : [`* Reading ${row.reading.verdict}: ${plain(row.reading.because)}.`]),
   ...Object.entries(row.beside).map(
-    ([name, beside]) => `* Beside it, ${name}: ${estimateText(beside)} (by seed: ${seedValues(beside)}).`,
+    ([name, beside]) => `* Also, ${plain(name)}: ${estimateText(beside)} (by run: ${seedValues(beside)}).`,
   ),
-  ...(row.missing ?? []).map(({ name, because }) => `* Missing beside it, ${name}: ${plain(because)}.`),
+  ...Object.entries(row.controls).map(
+    ([name, control]) =>
+      `* Control, ${plain(name)}: ${estimateText(control)}${control.compared === "" ? "" : `, ${control.compared}`} (by run: ${seedValues(control)}).`,
+  ),
+  ...(row.missing ?? []).map(({ name, because }) => `* Missing, ${plain(name)}: ${plain(because)}.`),
   "",
 ]
 
-/** All claims as a Markdown table. */
-export const claimsMarkdown = (rows: ReadonlyArray<ClaimRow>): string =>
+/** Claims as a Markdown table, named by `name`. */
+const markdownTable = (rows: Rows, name: (row: ClaimRow) => string): string =>
   [
-    "| claim | paper | measured, 95 % interval over seeds | verdict |",
-    "|---|---|---|---|",
+    "| claim | published | measured | number | reading |",
+    "|---|---|---|---|---|",
     ...rows.map(
       (row) =>
-        `| \`${row.id}\` | ${plain(publishedText(row.paper, row.measured.unit))} | ${estimateText(row.measured)} | ${row.verdict} |`,
+        `| ${name(row)} | ${plain(publishedText(row.paper, row.measured.unit))} | ${estimateText(row.measured)} | ${row.number?.verdict ?? ""} | ${row.reading?.verdict ?? ""} |`,
     ),
   ].join("\n")
 
-/** Every claim with its definition, reason, test and controls. */
-export const claimSections = (rows: ReadonlyArray<ClaimRow>): string => rows.flatMap(section).join("\n")
+/** The statements of the abstract as a Markdown table. */
+export const headlinesMarkdown = (rows: Rows): string =>
+  markdownTable(headlinesOf(rows), ({ short }) => plain(short))
 
-const list = (rows: ReadonlyArray<ClaimRow>): string =>
-  rows.length === 0 ? "none" : rows.map(({ id }) => `\`${id}\``).join(", ")
+/** Every claim with its definition, reasons, other definitions and controls. */
+export const claimSections = (rows: Rows): string => rows.flatMap(section).join("\n")
 
-/** `claims.md`: verdicts first, those that contradict the paper before the others, then every claim in full. */
-export const claimsDocument = (rows: ReadonlyArray<ClaimRow>, evidence: string): string => {
-  const of = (verdict: Verdict) => rows.filter((row) => row.verdict === verdict)
-  return [
-    "# Claims of arXiv 2604.25143, measured",
+/** What the interval in brackets is. */
+export const INTERVALS =
+  "In brackets: the smallest and largest of fewer than five runs; else 95 % by Student's t, pooled over operations and seeds where there are several operations"
+
+/** `claims.md`: what was found, the statements of the abstract, every claim in a line, then every claim in full. */
+export const claimsDocument = (rows: Rows, evidence: string): string =>
+  [
+    "# Claims",
     "",
-    `Rendered from \`claims.json\` (${evidence}); no measured number here was typed by hand. ${tally(rows)}.`,
+    `${tally(rows)}. ${evidence[0]?.toUpperCase()}${evidence.slice(1)}. ${INTERVALS}. Rules: \`src/pipelines/verdicts.ts\`.`,
     "",
-    "## What was found",
+    "## Findings",
     "",
     findings(rows),
     "",
-    "## Verdicts",
+    "## The statements of the abstract",
     "",
-    `* **Contradicted**: ${list(of("contradicted"))}.`,
-    `* **Partly**: ${list(of("partly"))}.`,
-    `* **Reproduced**: ${list(of("reproduced"))}.`,
-    `* **Not tested**: ${list(of("not-tested"))}.`,
+    headlinesMarkdown(rows),
     "",
-    claimsMarkdown(rows),
+    "## Details",
     "",
-    "The rules behind the verdicts were written before these results were seen; they stand in `src/pipelines/verdicts.ts` and beside the claims. Intervals are 95 % bootstrap intervals over seeds: with three seeds they span the smallest to the largest value. A value is the geometric mean over seeds where it is a ratio. A speed-up is the steps of the natural run over those of the arm; “never” is a run that did not grok within the steps it was given, and counts as a speed-up of 0.",
+    markdownTable(detailsOf(rows), ({ id }) => `\`${id}\``),
     "",
-    "## Claim by claim",
+    "## Every claim in full",
     "",
     claimSections(rows),
   ].join("\n")
-}

@@ -28,7 +28,7 @@ const isNever = (unit: string, value: number | null): boolean =>
 export const seedText = (unit: string, value: number | null): string =>
   isNever(unit, value) ? "never" : value === null ? "–" : `${digits(value)}${unitMark(unit)}`
 
-/** `113 [99, 131] n=3`; where some seeds never grokked, the mean over the others: `2.2× in 2 of 3, else never`. */
+/** `113 [99, 131] n=3`; where some runs never grokked, the mean over the others: `2.2× in 2 of 3, else never`. */
 export const estimateText = ({ value, low, high, n, unit, perSeed }: Estimate): string => {
   const never = perSeed.filter((seed) => isNever(unit, seed.value)).length
   if (never > 0) {

@@ -1,11 +1,13 @@
 /** Reads the rows of every table from the outputs of the paper's nodes. What did not run leaves no rows. */
 import { Effect, Schema } from "effect"
+import { mean } from "../numerics/statistics.ts"
 import type { Node, Resolve } from "../pipelines/Node.ts"
 import type { Paper } from "../pipelines/paper.ts"
-import { peakOfMeans } from "../pipelines/quantities.ts"
+import { meansOfRank, type Run } from "../pipelines/quantities.ts"
 import type { Single } from "../pipelines/single.ts"
 import type { ArtifactRef } from "../services/Artifact.ts"
 import { getTable } from "../services/artifacts.ts"
+import { numbers } from "../services/formats/parquet.ts"
 import type { Outcome } from "../stages/contracts.ts"
 import type { Coupling } from "../stages/measureCoupling.ts"
 import type { Tables } from "./tables.ts"
@@ -17,19 +19,22 @@ const rowsOf = Effect.fnUntraced(function* <T, E>(ref: ArtifactRef, row: Schema.
   return yield* Schema.decodeUnknownEffect(Schema.Array(row))((yield* getTable(ref)).objects())
 })
 
-const { Boolean: Flag, Int, Finite, NullOr, String: Text } = Schema
+const { Int, Finite, NullOr, String: Text } = Schema
 
 const CurvePoint = Schema.Struct({ step: Int, trainAccuracy: Finite, testAccuracy: Finite })
 
 const CouplingPoint = Schema.Struct({
   step: Int,
-  fullWindow: Flag,
+  rowCount: Int,
   meanR: NullOr(Finite),
   R1: NullOr(Finite),
   denominator: Finite,
   denominatorIqr: Finite,
 })
 const Ranked = Schema.Struct({ R2: NullOr(Finite), R3: NullOr(Finite) })
+const AlignmentPoint = Schema.Struct({ step: Int, squaredCosine: NullOr(Finite) })
+const StepFigures = Schema.Struct({ normRatio: NullOr(Finite) })
+const JointPoint = Schema.Struct({ step: Int, pc: Int, family: Text, r2: NullOr(Finite) })
 
 const sigmas = [
   "sigma1",
@@ -46,7 +51,8 @@ const sigmas = [
 const Sigma = NullOr(Finite)
 const SpectrumPoint = Schema.Struct({
   step: Int,
-  fullWindow: Flag,
+  energyShare1: NullOr(Finite),
+  energyShare3: NullOr(Finite),
   sigma1: Sigma,
   sigma2: Sigma,
   sigma3: Sigma,
@@ -62,7 +68,7 @@ const SpectrumPoint = Schema.Struct({
 const CentroidPoint = Schema.Struct({ step: Int, components90: Int, share1: Finite })
 const HarmonicPoint = Schema.Struct({ step: Int, pc: Int, family: Text, frequency: Int, r2: NullOr(Finite) })
 
-const unmodified = { normRatio: null, cosine: null, energyShare: null }
+const unmodified = { normRatio: null, cosine: null, energyShare: null, removedEnergy: null }
 
 /** What `f` makes of a node's output; nothing where the node failed. An output that cannot be read is an error. */
 const from = <A, B, E, R>(
@@ -79,13 +85,6 @@ const collect = <A, B, E, R>(
   items: ReadonlyArray<A>,
   f: (item: A) => Effect.Effect<ReadonlyArray<B>, E, R>,
 ) => Effect.map(Effect.forEach(items, f), (parts) => parts.flat())
-
-const peaksOf = ({ all, fullWindows, first }: Coupling) => ({
-  peakMeanR: all.peak,
-  peakMeanRFullWindows: fullWindows.peak,
-  peakR1: first.all.peak,
-  peakR1FullWindows: first.fullWindows.peak,
-})
 
 const outcomeRow = ({ firstHalf, firstThreshold, stopStep }: Outcome) => ({
   firstHalf,
@@ -115,12 +114,15 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
   const { singles, nonGrokking, robustness, shuffled, sensitivities, fine, multitasks } = paper
   const named = (single: Single) => ({ operation: single.config.data.operation, seed: single.seed })
 
-  const trainings = [
-    ...singles.map((single) => ({ experiment: "single", single })),
-    ...nonGrokking.map((single) => ({ experiment: "non-grokking", single })),
-    ...robustness.map(({ variant, run }) => ({ experiment: variant.id, single: run })),
-    { experiment: "shuffled-labels", single: shuffled },
-  ].map(({ experiment, single }) => ({ experiment, ...named(single), run: single.run }))
+  /** Runs of one operation, by experiment. */
+  const experiments: ReadonlyArray<Run> = [
+    ...singles.map((run) => ({ experiment: "single", run })),
+    ...nonGrokking.map((run) => ({ experiment: "non-grokking", run })),
+    { experiment: "baseline", run: paper.baseline },
+    ...robustness.map(({ variant, run }) => ({ experiment: variant.id, run })),
+    { experiment: "shuffled-labels", run: shuffled },
+  ]
+  const trainings = experiments.map(({ experiment, run }) => ({ experiment, ...named(run), run: run.run }))
   const runs = yield* collect(
     [
       ...trainings,
@@ -153,98 +155,103 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
     ),
   )
 
-  const coupling = yield* collect(
-    singles.flatMap((single) => single.couplings.map((one) => ({ single, ...one }))),
-    ({ single, kind, direction, coupling }) =>
-      from(resolve, coupling, ({ series }) =>
-        Effect.map(rowsOf(series, Schema.Struct({ ...CouplingPoint.fields, ...Ranked.fields })), (points) =>
-          points.map((point) => ({
-            ...named(single),
-            rows: kind,
-            window: direction,
-            ...sizesOf(single.config.svd),
-            ...point,
-          })),
-        ),
+  const kindsOf = experiments.flatMap(({ experiment, run }) =>
+    run.couplings.map(({ kind, placement, coupling }) => ({
+      experiment,
+      run,
+      rows: kind,
+      window: placement,
+      draw: 0,
+      coupling,
+    })),
+  )
+  const otherDraws = paper.objectiveDraws.map(({ run, draw, coupling }) => ({
+    experiment: "single",
+    run,
+    rows: "random-logits",
+    window: "published",
+    draw,
+    coupling,
+  }))
+  const coupling = yield* collect([...kindsOf, ...otherDraws], ({ run, coupling, ...of }) =>
+    from(resolve, coupling, ({ series }) =>
+      Effect.map(rowsOf(series, Schema.Struct({ ...CouplingPoint.fields, ...Ranked.fields })), (points) =>
+        points.map((point) => ({ ...of, ...named(run), ...sizesOf(run.config.svd), ...point })),
       ),
+    ),
   )
 
-  const kinds = ["update", "gradient"] as const
   const { svd } = paper.config.single
   const usual = sizesOf(svd)
   const ofWindow = (window: number) => sizesOf({ ...svd, window })
-  const swept = sensitivities.flatMap(({ seed, windows, epsilons, logitSum, batches, noise }) =>
+  const sweptKinds = ["update", "gradient", "random-logits"] as const
+  /** One setting of a sweep, for every kind of rows that it was measured for. */
+  const setting = (
+    name: string,
+    value: string | number,
+    nodes: Readonly<Partial<Record<(typeof sweptKinds)[number], Node<Coupling>>>>,
+    sizes = usual,
+  ) =>
+    sweptKinds.flatMap((rows) => {
+      const node = nodes[rows]
+      return node === undefined ? [] : [{ setting: name, value: String(value), rows, ...sizes, node }]
+    })
+  const swept = sensitivities.flatMap((run) =>
     [
-      ...windows.flatMap((at) =>
-        kinds.map((rows) => ({
-          setting: "window",
-          value: String(at.window),
-          rows,
-          ...ofWindow(at.window),
-          node: at[rows],
-        })),
+      ...setting("baseline", "baseline", run.baseline),
+      ...run.windows.flatMap((at) => setting("window", at.window, at, ofWindow(at.window))),
+      ...run.epsilons.flatMap((at) => setting("epsilon", at.epsilon, at)),
+      ...setting("centroid", "logit-sum", run.logitSum),
+      ...setting("draws", "own", run.ownDraws),
+      ...run.probeSeeds.flatMap((at) => setting("probe-seed", at.drawSeed, at)),
+      ...run.batches.flatMap((at) => setting("batch", at.batch, { gradient: at.coupling })),
+      ...setting("batch", "train", { "random-logits": run.otherBatch.coupling }),
+      ...run.noise.flatMap((at) =>
+        setting(at.of === "training batch" ? "noise" : "mixed-noise", at.multiple, { gradient: at.coupling }),
       ),
-      ...epsilons.flatMap((at) =>
-        kinds.map((rows) => ({
-          setting: "epsilon",
-          value: String(at.epsilon),
-          rows,
-          ...usual,
-          node: at[rows],
-        })),
-      ),
-      ...kinds.map((rows) => ({
-        setting: "centroid",
-        value: "logit-sum",
-        rows,
-        ...usual,
-        node: logitSum[rows],
-      })),
-      ...batches.map((at) => ({
-        setting: "batch",
-        value: at.batch,
-        rows: "gradient",
-        ...usual,
-        node: at.coupling,
-      })),
-      ...noise.map((at) => ({
-        setting: at.of === "training batch" ? "noise" : "mixed-noise",
-        value: String(at.multiple),
-        rows: "gradient",
-        ...usual,
-        node: at.coupling,
-      })),
-    ].map((one) => ({ ...one, seed })),
+    ].map((one) => ({ ...one, seed: run.seed })),
   )
-  const finely = fine.windows.flatMap((at) =>
-    kinds.map((rows) => ({
-      setting: "fine-window",
-      value: String(at.window),
-      rows,
-      ...ofWindow(at.window),
-      node: at[rows],
-      seed: fine.seed,
-    })),
+  const finely = fine.windows.flatMap(({ window, ...nodes }) =>
+    setting("fine-window", window, nodes, ofWindow(window)).map((one) => ({ ...one, seed: fine.seed })),
   )
   const sweeps = yield* collect([...swept, ...finely], ({ node, ...of }) =>
-    from(resolve, node, (measured) => Effect.succeed([{ ...of, ...peaksOf(measured) }])),
+    from(resolve, node, ({ series }) =>
+      Effect.map(rowsOf(series, CouplingPoint), (points) =>
+        points.map(({ step, meanR, R1 }) => ({ ...of, step, meanR, R1 })),
+      ),
+    ),
   )
-  const byRank = yield* collect(
-    sensitivities.flatMap(({ seed, ranked }) => [{ seed, node: ranked.gradient }]),
-    ({ seed, node }) =>
-      from(resolve, node, ({ series }) =>
-        Effect.map(getTable(series), (table) =>
-          paper.config.sensitivity.ranks.map((k) => ({
+  const byRank = yield* collect(sensitivities, ({ seed, ranked }) =>
+    from(resolve, ranked.gradient, ({ series }) =>
+      Effect.map(getTable(series), (table) =>
+        paper.config.sensitivity.ranks.flatMap((k) => {
+          const steps = numbers(table, "step")
+          return meansOfRank(table, k).map((meanR, i) => ({
             setting: "rank",
             value: String(k),
             rows: "gradient",
             seed,
             windowRows: svd.window,
             directions: k,
-            peakMeanR: peakOfMeans(table, k),
-            peakMeanRFullWindows: peakOfMeans(table, k, "fullWindows"),
-            peakR1: null,
-            peakR1FullWindows: null,
+            step: steps[i],
+            meanR: Number.isFinite(meanR) ? meanR : null,
+            R1: null,
+          }))
+        }),
+      ),
+    ),
+  )
+
+  const alignment = yield* collect(
+    sensitivities.flatMap(({ seed, alignments }) => alignments.map((one) => ({ seed, ...one }))),
+    ({ seed, between, comparison }) =>
+      from(resolve, comparison, ({ series }) =>
+        Effect.map(rowsOf(series, AlignmentPoint), (points) =>
+          points.map(({ step, squaredCosine }) => ({
+            between,
+            seed,
+            step,
+            directionalVariance: squaredCosine === null ? null : 1 - squaredCosine,
           })),
         ),
       ),
@@ -255,15 +262,14 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
     ({ seed, operation, estimator, stride, range, coupling }) =>
       from(resolve, coupling, ({ series }) =>
         Effect.map(rowsOf(series, CouplingPoint), (points) =>
-          points.map(({ step, fullWindow, meanR }) => ({
+          points.map(({ step, meanR }) => ({
             operation,
             seed,
             estimator,
             stride,
-            probes: range,
+            range,
             ...usual,
             step,
-            fullWindow,
             meanR,
           })),
         ),
@@ -290,9 +296,23 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
   )
   const armRows = yield* collect(arms, ({ run, ...arm }) =>
     from(resolve, run, (intervened) =>
-      Effect.map(lastStep(intervened.curve), (steps): ReadonlyArray<Row<"interventions">> => {
+      Effect.gen(function* () {
+        const steps = yield* lastStep(intervened.curve)
         const { normRatio, cosine, energyShare } = intervened
-        return [{ ...arm, steps, ...outcomeRow(intervened), normRatio, cosine, energyShare }]
+        const ratios = (yield* rowsOf(intervened.steps, StepFigures)).flatMap(({ normRatio }) =>
+          normRatio === null ? [] : [normRatio],
+        )
+        const removedEnergy = ratios.length === 0 ? null : mean(ratios.map((ratio) => 1 - ratio ** 2))
+        const row: Row<"interventions"> = {
+          ...arm,
+          steps,
+          ...outcomeRow(intervened),
+          normRatio,
+          cosine,
+          energyShare,
+          removedEnergy,
+        }
+        return [row]
       }),
     ),
   )
@@ -308,16 +328,17 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
   )
   const armCurves = yield* collect(arms, ({ run, ...arm }) => curvesOf(run, arm))
 
+  const published = singles.flatMap((single) =>
+    single.couplings
+      .filter(({ placement }) => placement === "published")
+      .map(({ kind, sed }) => ({ single, kind, sed })),
+  )
   const spectra = yield* collect(
-    singles.flatMap((single) =>
-      single.couplings
-        .filter(({ direction }) => direction === "forward")
-        .map(({ kind, sed }) => ({ single, kind, sed })),
-    ),
+    published.filter(({ kind }) => kind === "update" || kind === "gradient"),
     ({ single, kind, sed }) =>
       from(resolve, sed, ({ spectrum }) =>
         Effect.map(rowsOf(spectrum, SpectrumPoint), (points) =>
-          phasesOf(points.filter(({ fullWindow }) => fullWindow)).flatMap(({ phase, point }) =>
+          phasesOf(points).flatMap(({ phase, point }) =>
             sigmas.flatMap((name, k) => {
               const sigma = point[name]
               return sigma === null
@@ -338,11 +359,25 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
         ),
       ),
   )
+  const energy = yield* collect(published, ({ single, kind, sed }) =>
+    from(resolve, sed, ({ spectrum }) =>
+      Effect.map(rowsOf(spectrum, SpectrumPoint), (points) =>
+        points.map(({ step, energyShare1, energyShare3 }) => ({
+          experiment: "single",
+          ...named(single),
+          rows: kind,
+          step,
+          share1: energyShare1,
+          share3: energyShare3,
+        })),
+      ),
+    ),
+  )
 
   const perExample = yield* collect(sensitivities, ({ config, seed, perExample }) =>
     from(resolve, perExample, ({ phases }) =>
       Effect.succeed(
-        phases.map(({ phase, step, meanR, ratios }) => ({
+        phases.map(({ phase, step, meanR, ratios, cosineToMean }) => ({
           operation: config.data.operation,
           seed,
           phase,
@@ -350,6 +385,7 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
           directions: paper.config.sensitivity.perExample.rank,
           meanR,
           R1: ratios[0] ?? null,
+          cosineToMean,
         })),
       ),
     ),
@@ -360,6 +396,16 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
       Effect.map(rowsOf(spectrum, CentroidPoint), (points) =>
         points.map((point) => ({ ...named(of), ...point })),
       ),
+    ),
+  )
+  const jointFourier = yield* collect(paper.features, ({ of, features }) =>
+    from(resolve, features, ({ joint }) =>
+      Effect.map(rowsOf(joint, JointPoint), (points) => points.map((point) => ({ ...named(of), ...point }))),
+    ),
+  )
+  const centroids = yield* collect(paper.features, ({ of, features }) =>
+    from(resolve, features, ({ agreement: { cosine, components90 } }) =>
+      Effect.succeed([{ ...named(of), cosine, ...components90 }]),
     ),
   )
   const harmonics = yield* collect(paper.features, ({ of, features }) =>
@@ -376,11 +422,15 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
     coupling,
     sweeps: [...sweeps, ...byRank],
     multitask,
+    alignment,
+    energy,
     interventions: [...controlRows, ...armRows],
     "intervention-curves": [...controlCurves, ...armCurves],
     spectra,
     "per-example": perExample,
     "centroid-spectrum": centroidSpectrum,
+    "joint-fourier": jointFourier,
+    centroids,
     harmonics,
   }
   return tables

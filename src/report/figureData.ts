@@ -16,12 +16,17 @@ const cell = (value: string | number | null): string => {
 /** The numbers of claims, one a line: what figures draw of them. */
 export const claimsCsv = (rows: ReadonlyArray<ClaimRow>): string =>
   [
-    "id,published,publishedLow,publishedHigh,value,low,high,n,unit,verdict",
-    ...rows.map(({ id, paper, measured, verdict }) => {
+    "id,published,publishedLow,publishedHigh,value,low,high,n,unit,number,reading",
+    ...rows.map(({ id, paper, measured, number, reading }) => {
       const { value, low, high, n, unit } = measured
       const published = "value" in paper ? paper.value : "atMost" in paper ? paper.atMost : null
       const range = "low" in paper ? [paper.low, paper.high] : [null, null]
-      return [id, published, ...range, value, low, high, n, unit, verdict].map(cell).join(",")
+      return [
+        ...[id, published, ...range, value, low, high, n, unit],
+        ...[number?.verdict ?? null, reading?.verdict ?? null],
+      ]
+        .map(cell)
+        .join(",")
     }),
     "",
   ].join("\n")

@@ -8,13 +8,15 @@ import { fourierHeatMap } from "../figures/fourierHeatMap.ts"
 import type { Interval } from "../figures/Interval.ts"
 import { interventionCurves } from "../figures/interventionCurves.ts"
 import { multitaskCoupling } from "../figures/multitaskCoupling.ts"
+import { type ArmRole, type Overview, overview } from "../figures/overview.ts"
 import { peakBars } from "../figures/peakBars.ts"
 import { perExample } from "../figures/perExample.ts"
 import { singularSpectra } from "../figures/singularSpectra.ts"
 import { type Censored, type GrokDefinition, speedupDots } from "../figures/speedupDots.ts"
 import { type Sweep, sweep } from "../figures/sweep.ts"
-import type { Estimator } from "../figures/theme.ts"
+import { type Estimator, estimatorNames, estimatorStyle } from "../figures/theme.ts"
 import { type ClaimRow, type Estimate, estimate, RATIO, SPEEDUP } from "../pipelines/Claim.ts"
+import type { Comparison } from "../pipelines/comparison.ts"
 import type { Published } from "../pipelines/verdicts.ts"
 import type { Tables } from "./tables.ts"
 
@@ -26,7 +28,8 @@ type Drawn = Tables & {
 
 type Row<Name extends keyof Tables> = Tables[Name][number]
 
-const INTERVAL = "Means over seeds are geometric, intervals 95 % bootstrap"
+const INTERVAL =
+  "Means over runs are geometric; whiskers: the range of fewer than five runs, else 95 % by Student's t"
 
 /** "W = 20, K = 3", from rows that were all measured alike. */
 const sizesText = ([first]: ReadonlyArray<
@@ -59,15 +62,12 @@ const intervalOf = ({ value, low, high, perSeed }: Estimate): Interval | null =>
     ? null
     : { mean: value, low, high, perSeed: perSeed.flatMap(({ value }) => (value === null ? [] : [value])) }
 
-const isEstimator = (kind: string): kind is Estimator =>
-  ["update", "gradient", "per-op-gradient", "aggregated-gradient"].includes(kind)
+const isEstimator = (kind: string): kind is Estimator => kind in estimatorStyle
 
-const measured = (points: ReadonlyArray<{ step: number; meanR: number | null; fullWindow: boolean }>) =>
-  points.flatMap(({ step, meanR, fullWindow }) =>
-    meanR === null ? [] : [{ step, value: meanR, fullWindow }],
-  )
+const measured = (points: ReadonlyArray<{ step: number; meanR: number | null }>) =>
+  points.flatMap(({ step, meanR }) => (meanR === null ? [] : [{ step, value: meanR }]))
 
-type CurvePoint = Pick<Row<"coupling">, "operation" | "seed" | "rows" | "step" | "meanR" | "fullWindow">
+type CurvePoint = Pick<Row<"coupling">, "operation" | "seed" | "rows" | "step" | "meanR">
 
 /** R̄ over steps for each operation, seed and kind of rows. */
 const curves = (rows: ReadonlyArray<CurvePoint>) =>
@@ -78,11 +78,13 @@ const curves = (rows: ReadonlyArray<CurvePoint>) =>
   })
 
 const overTraining = ({ coupling, accuracy, note }: Drawn, window: string): string | null => {
-  const rows = coupling.filter((row) => row.window === window)
+  const rows = coupling.filter(
+    (row) => row.experiment === "single" && row.window === window && row.draw === 0,
+  )
   const drawn = curves(rows)
   if (drawn.length === 0) return null
   return couplingOverTraining({
-    title: `Coupling of the three leading directions over training, ${window} windows`,
+    title: `Coupling over training, windows ${window === "published" ? "as published" : "backward"}`,
     coupling: drawn,
     accuracy: groupByAll(accuracy, ({ operation, seed }) => [operation, seed]).map((group) => ({
       operation: group[0].operation,
@@ -93,7 +95,7 @@ const overTraining = ({ coupling, accuracy, note }: Drawn, window: string): stri
         test: testAccuracy,
       })),
     })),
-    caption: `${sizesText(rows)}; ${window === "forward" ? "the window starts at the point (published code)" : "the window ends at the point (causal)"}.${note}`,
+    caption: `${sizesText(rows)}; ${window === "published" ? "the window starts at the point, and near the end is the last one (published code)" : "the window ends at the point (causal)"}.${note}`,
   })
 }
 
@@ -114,48 +116,50 @@ const peaks = ({ coupling, note }: Drawn, claims: ReadonlyArray<ClaimRow>): stri
   return peakBars({
     title: "Peak coupling by operation",
     peaks: found,
-    caption: `${["Peak of R̄ over all points, forward windows", sizesText(coupling)].filter((part) => part !== "").join(", ")}. ${INTERVAL}.${note}`,
+    caption: `${["Peak of R̄ over the points", sizesText(coupling)].filter((part) => part !== "").join(", ")}. ${INTERVAL}.${note}`,
   })
 }
 
-type Peak = "peakMeanR" | "peakR1"
-
 interface SweepFigure extends Pick<Sweep, "title" | "xLabel" | "xScale" | "published"> {
   readonly setting: string
-  readonly peak: Peak
+  readonly column: "meanR" | "R1"
   /** What the caption says of the sizes of these rows. */
   readonly sizes: (rows: ReadonlyArray<Row<"sweeps">>) => string
   /** Where a value of the setting is drawn; null leaves it out. */
   readonly x?: (value: string) => number | null
 }
 
+/** The largest of the known values. */
+const peakOf = (values: ReadonlyArray<number | null>): number | null => {
+  const known = values.flatMap((value) => (value === null ? [] : [value]))
+  return known.length === 0 ? null : Math.max(...known)
+}
+
 const sweepFigure = ({ sweeps, note }: Drawn, figure: SweepFigure): string | null => {
-  const { setting, peak, title, xLabel, xScale, published, sizes, x = Number } = figure
+  const { setting, column, title, xLabel, xScale, published, sizes, x = Number } = figure
   const rows = sweeps.filter((row) => row.setting === setting)
   const series = groupBy(rows, (row) => row.rows).flatMap(([kind, ofKind]) => {
     const points = groupBy(ofKind, (row) => row.value).flatMap(([value, ofValue]) => {
       const at = x(value)
-      const over = intervalOf(
-        estimate(
-          RATIO,
-          ofValue.map((row) => ({ seed: row.seed, value: row[peak] })),
-        ),
-      )
+      const peaks = groupBy(ofValue, ({ seed }) => seed).map(([seed, points]) => ({
+        seed,
+        value: peakOf(points.map((point) => point[column])),
+      }))
+      const over = intervalOf(estimate(RATIO, peaks))
       return at === null || over === null ? [] : [{ x: at, value: over }]
     })
-    return points.length === 0 || !isEstimator(kind) ? [] : [{ name: `${kind} rows`, kind, points }]
+    return points.length === 0 || !isEstimator(kind) ? [] : [{ name: estimatorNames[kind], kind, points }]
   })
   if (series.length === 0) return null
-  const yLabel = peak === "peakR1" ? "peak R₁" : "peak R̄"
   return sweep({
     title,
     xLabel,
     xScale,
-    yLabel: `${yLabel} (ratio)`,
+    yLabel: `${column === "R1" ? "peak R₁" : "peak R̄"} (ratio)`,
     yScale: "log",
     series,
     published,
-    caption: `add, all points, forward windows, ${sizes(rows)}. ${INTERVAL}.${note}`,
+    caption: `add, ${sizes(rows)}. ${INTERVAL}.${note}`,
   })
 }
 
@@ -168,13 +172,13 @@ const publishedValues = (claims: ReadonlyArray<ClaimRow>, prefix: string) =>
 
 const multitaskFigure = ({ multitask, note }: Drawn): string | null => {
   const stride = Math.max(...multitask.map((row) => row.stride))
-  const rows = multitask.filter((row) => row.stride === stride && row.probes === "table")
+  const rows = multitask.filter((row) => row.stride === stride && row.range === "published")
   const drawn = curves(rows.map(({ estimator, ...row }) => ({ ...row, rows: estimator })))
   if (drawn.length === 0) return null
   return multitaskCoupling({
-    title: "Multitask: coupling of shared updates, own and summed gradients",
+    title: "Multitask: coupling of shared updates, gradients of own and summed loss, and null objectives",
     coupling: drawn,
-    caption: `${sizesText(rows)}; rows ${stride} ${stride === 1 ? "checkpoint" : "checkpoints"} apart; forward windows; probes without 0.${note}`,
+    caption: `${sizesText(rows)}; rows ${stride} ${stride === 1 ? "checkpoint" : "checkpoints"} apart.${note}`,
   })
 }
 
@@ -264,13 +268,13 @@ const spectraFigure = ({ spectra, note }: Drawn): string | null => {
   const found = groupByAll(spectra, ({ operation, seed, rows, phase }) => [operation, seed, rows, phase])
   if (found.length === 0) return null
   return singularSpectra({
-    title: "Singular values of the window, first, middle and last full window",
+    title: "Singular values of the first, middle and last window",
     spectra: found.flatMap((group) => {
       const [{ operation, seed, rows: kind, phase }] = group
       const values = group.toSorted((a, b) => a.index - b.index).map(({ sigma }) => sigma)
       return isEstimator(kind) ? [{ operation, seed, kind, phase, values }] : []
     }),
-    caption: `${sizesText(spectra)}, forward windows.${note}`,
+    caption: `${sizesText(spectra)}.${note}`,
   })
 }
 
@@ -324,30 +328,119 @@ const perExampleFigure = (tables: Drawn, claims: ReadonlyArray<ClaimRow>): strin
   })
 }
 
+/** Runs in which nothing generalises. */
+const controls = ["non-grokking", "shuffled-labels"]
+
+const controlNames: Readonly<Record<string, string>> = { "shuffled-labels": "shuffled labels" }
+
+/** Nine arms in the order of the story, and what each is for. */
+const overviewArms: ReadonlyArray<readonly [arm: string, name: string, role: ArmRole]> = [
+  ["control", "natural run", "control"],
+  ["keep-sed", "keep SED, published buffer", "kept"],
+  ["natural-buffer-keep-sed", "keep SED, current gradients", "kept"],
+  ["keep-random", "keep random", "kept"],
+  ["keep-random-norm-matched", "keep random, natural norm", "kept"],
+  ["noise", "noise", "null"],
+  ["decay-only", "decay only", "null"],
+  ["frozen", "frozen (rank 0)", "null"],
+  ["remove-sed", "remove SED", "removed"],
+]
+
+/** Speed-up of an arm over all pairs of operation and seed. */
+const pooledSpeedup = (rows: Tables["interventions"], arm: string): Interval | null => {
+  const controlOf = ({ operation, seed }: Row<"interventions">) =>
+    rows.find((row) => row.arm === "control" && row.operation === operation && row.seed === seed)
+  const own = rows.filter((row) => row.arm === arm && (row.version === "gradient" || arm === "control"))
+  return intervalOf(
+    estimate(
+      SPEEDUP,
+      own.map((row) => {
+        const control = controlOf(row)?.stopStep ?? null
+        const value = control === null || row.stopStep === null ? null : control / row.stopStep
+        return { seed: row.seed, operation: row.operation, value }
+      }),
+    ),
+  )
+}
+
+const GAP = "gradient-over-update"
+
+/** The gap in each cell of an ablation, by one field; other fields must be the base's. */
+const gapsBy = (comparison: Comparison | undefined, field: string): Overview["decay"] => {
+  if (comparison === undefined) return []
+  const base = comparison.cells.find(({ isBase }) => isBase)
+  return comparison.cells.flatMap(({ settings, measured }) => {
+    const isAlong = Object.entries(settings).every(
+      ([name, value]) => name === field || value === base?.settings[name],
+    )
+    const gap = measured[GAP]
+    const value = gap === undefined ? null : intervalOf(gap)
+    if (!isAlong || value === null) return []
+    const steps = measured["grok-step"]?.perSeed ?? []
+    const grokked = steps.every(({ value }) => value !== null)
+    return [{ name: String(settings[field]), value, grokked }]
+  })
+}
+
+const overviewFigure = (
+  { coupling, runs, interventions, note }: Drawn,
+  ablations: ReadonlyArray<Comparison>,
+): string | null => {
+  const rows = coupling.filter((row) => row.window === "published" && row.draw === 0)
+  const single = rows.filter(({ experiment }) => experiment === "single")
+  if (single.length === 0) return null
+  const drawn = curves(single).filter(({ kind }) => kind !== "permuted-labels")
+  const outside = groupByAll(
+    rows.filter(({ experiment, rows }) => controls.includes(experiment) && rows === "gradient"),
+    ({ experiment, operation, seed }) => [experiment, operation, seed],
+  ).map((group) => ({
+    name: controlNames[group[0].experiment] ?? group[0].operation,
+    points: measured(group),
+  }))
+  const find = (name: string) => ablations.find((one) => one.name === name)
+  return overview({
+    coupling: drawn,
+    outside,
+    grokked: runs.flatMap(({ experiment, firstThreshold }) =>
+      experiment === "single" && firstThreshold !== null ? [firstThreshold] : [],
+    ),
+    decay: gapsBy(find("weight-decay"), "train.weightDecay"),
+    blocks: gapsBy(find("blocks"), "block"),
+    arms: overviewArms.flatMap(([arm, name, role]) => {
+      const speedup = pooledSpeedup(interventions, arm)
+      return speedup === null ? [] : [{ name, role, value: speedup }]
+    }),
+    caption: `${sizesText(single)}. ${INTERVAL}.${note}`,
+  })
+}
+
 const operationsOf = (rows: ReadonlyArray<{ readonly operation: string }>) => [
   ...new Set(rows.map(({ operation }) => operation)),
 ]
 
 /**
- * SVG by name.
+ * SVG by name, in the order of the story.
  *
  * @param evidence what the numbers are worth; every caption says so
+ * @param ablations those that the overview draws, as far as they were run
  */
 export const figures = (
   tables: Tables,
   claims: ReadonlyArray<ClaimRow>,
   evidence: string,
+  ablations: ReadonlyArray<Comparison>,
 ): ReadonlyMap<string, string> => {
   const drawn = { ...tables, note: ` (${evidence})` }
   const found: ReadonlyArray<readonly [string, string | null]> = [
-    ["coupling-forward", overTraining(drawn, "forward")],
+    ["overview", overviewFigure(drawn, ablations)],
+    ["coupling-published", overTraining(drawn, "published")],
     ["coupling-backward", overTraining(drawn, "backward")],
     ["peaks", peaks(drawn, claims)],
     [
       "window",
       sweepFigure(drawn, {
         setting: "window",
-        peak: "peakR1",
+        column: "R1",
         title: "The leading direction's coupling by window",
         xLabel: "W (rows in the window)",
         xScale: "log",
@@ -359,12 +452,12 @@ export const figures = (
       "epsilon",
       sweepFigure(drawn, {
         setting: "epsilon",
-        peak: "peakR1",
+        column: "R1",
         title: "The leading direction's coupling by displacement",
         xLabel: "ε (share of ‖θ_attn‖); the exact derivative, ε → 0, is drawn at 0.0001",
         xScale: "log",
         published: publishedValues(claims, "coupling.epsilon.add."),
-        sizes: ([row]) => `W = ${row.windowRows}, K = 1`,
+        sizes: sizesText,
         x: (value) => (Number(value) === 0 ? 1e-4 : Number(value)),
       }),
     ],
@@ -372,7 +465,7 @@ export const figures = (
       "rank",
       sweepFigure(drawn, {
         setting: "rank",
-        peak: "peakMeanR",
+        column: "meanR",
         title: "Coupling by the number of directions",
         xLabel: "K (directions averaged)",
         xScale: "linear",
@@ -384,7 +477,7 @@ export const figures = (
       "noise",
       sweepFigure(drawn, {
         setting: "noise",
-        peak: "peakMeanR",
+        column: "meanR",
         title: "Coupling with white noise added to the gradients",
         xLabel: "variance of the noise (in units of the minibatch noise's)",
         xScale: "log",

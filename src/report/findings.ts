@@ -1,204 +1,189 @@
 /**
- * What the claims say together, in plain words: sentences that depend on the verdicts, with the numbers filled in.
- * Where a control contradicts the reading of the headline numbers, it comes before them.
+ * What the claims say together, in sentences about networks: their wording depends on what was measured, and the numbers are
+ * filled in. What contradicts the reading of the headline numbers comes first.
  */
-import type { ClaimRow } from "../pipelines/Claim.ts"
-import { type Published, speedClass, type Verdict } from "../pipelines/verdicts.ts"
-import { digits, estimateText, publishedText } from "./estimateText.ts"
+import type { ClaimRow, Estimate } from "../pipelines/Claim.ts"
+import { compared, LIMITS } from "../pipelines/verdicts.ts"
+import { digits, estimateText } from "./estimateText.ts"
 
 type Rows = ReadonlyArray<ClaimRow>
 
 const find = (rows: Rows, id: string): ClaimRow | undefined => rows.find((row) => row.id === id)
 
-const matching = (rows: Rows, pattern: RegExp): Rows =>
-  rows.filter(({ id, measured }) => pattern.test(id) && measured.value !== null)
+/** A number that stands beside a claim, or is its control. */
+const other = (row: ClaimRow | undefined, name: string): Estimate | undefined =>
+  row?.beside[name] ?? row?.controls[name]
 
-const between = (values: ReadonlyArray<number>): string => {
-  if (values.length === 0) return "–"
-  const [low, high] = [digits(Math.min(...values)), digits(Math.max(...values))]
-  return low === high ? low : `${low} – ${high}`
+const text = (estimate: Estimate | undefined): string =>
+  estimate === undefined || estimate.value === null ? "not measured" : estimateText(estimate)
+
+const numberOf = (estimate: Estimate | undefined): number | null => estimate?.value ?? null
+
+/** `a`, `a and b`, `a, b and c`. */
+const listed = (items: ReadonlyArray<string>): string =>
+  items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`
+
+/** Runs in which nothing generalises, by name, with R̄ of their gradients. */
+const outsideOf = ({ controls }: ClaimRow): ReadonlyArray<readonly [string, Estimate]> =>
+  Object.entries(controls).filter(
+    ([name, { value }]) => (name.includes("never groks") || name === "shuffled labels") && value !== null,
+  )
+
+const memorisation = (rows: Rows): ReadonlyArray<string> => {
+  const gradients = find(rows, "headline.gradient-peaks")
+  const [before, after] = [other(gradients, "mean before grokking"), other(gradients, "mean after grokking")]
+  const [low, high] = [numberOf(before), numberOf(after)]
+  if (gradients === undefined || low === null || high === null) return []
+  const outside = outsideOf(gradients)
+  const names = listed(outside.map(([name, estimate]) => `${name}: ${estimateText(estimate)}`))
+  const also =
+    outside.length === 0
+      ? ""
+      : ` It is high also in networks that never generalise (peaks, ${names}; peak of those that do: ${text(gradients.measured)}), so a high R̄ is no evidence of features that generalise.`
+  const rise = high / low
+  const moves =
+    rise > 1.1 ? `rises ${digits(rise)}-fold` : rise < 0.9 ? `falls to ${digits(rise)} of that` : "stays"
+  return [
+    `**R̄ of gradients is high before a network groks.** While it only memorises, gradient directions move the centroids ${text(before)} times as far, squared, as random ones; at grokking R̄ ${moves} (${text(after)} afterwards).${also}`,
+  ]
 }
 
-const meanOf = (row: ClaimRow, beside?: string): number | null =>
-  beside === undefined ? row.measured.value : (row.beside[beside]?.value ?? null)
-
-const meansOf = (rows: Rows, beside?: string): ReadonlyArray<number> =>
-  rows.flatMap((row) => {
-    const value = meanOf(row, beside)
-    return value === null ? [] : [value]
-  })
-
-/** Smallest and largest mean over claims, as text. */
-const span = (rows: Rows, beside?: string): string => between(meansOf(rows, beside))
-
-const publishedValues = (paper: Published): ReadonlyArray<number> =>
-  "value" in paper ? [paper.value] : "low" in paper ? [paper.low, paper.high] : []
-
-/** Smallest and largest published number of the claims, as text. */
-const publishedSpan = (rows: Rows): string => between(rows.flatMap(({ paper }) => publishedValues(paper)))
-
-/** "reproduced", or "reproduced for 3, contradicted for 1". */
-const together = (rows: Rows): string => {
-  const verdicts = new Set(rows.map(({ verdict }) => verdict))
-  const words: Record<Verdict, string> = {
-    reproduced: "reproduced",
-    partly: "reproduced in part",
-    contradicted: "contradicted",
-    "not-tested": "not tested",
-  }
-  const each = (["reproduced", "partly", "contradicted", "not-tested"] as const).flatMap((verdict) => {
-    const count = rows.filter((row) => row.verdict === verdict).length
-    return count === 0 ? [] : [verdicts.size === 1 ? words[verdict] : `${words[verdict]} for ${count}`]
-  })
-  return each.join(", ")
-}
-
-/** How many times larger the peak over all points is than that over points with full windows, at most. */
-const inflation = (rows: Rows): number =>
-  rows.reduce((most, row) => {
-    const [all, full] = [meanOf(row), meanOf(row, "full windows")]
-    return all === null || full === null ? most : Math.max(most, all / full)
-  }, 1)
-
-const fullWindowSentence = (gradient: Rows, update: Rows, gaps: Rows): string => {
-  if (meansOf(gradient, "full windows").length === 0) return ""
-  const [gradients, updates] = [inflation(gradient), inflation(update)]
+const nullFinding = (rows: Rows): ReadonlyArray<string> => {
+  const gradients = find(rows, "headline.gradient-peaks")
+  const multitask = find(rows, "headline.multitask-gradients")
+  const name = "ρ: ÷ random logits, means"
+  const rho = other(gradients, name)
+  const { supported, refuted } = LIMITS.rho
+  if (gradients === undefined || rho === undefined || rho.value === null) return []
+  const share = rho.value
   const conclusion =
-    Math.max(gradients, updates) < 1.05
-      ? "windows that the end of the run cuts off make no difference"
-      : `windows that the end of the run cuts off raise a gradient peak by a factor of up to ${digits(gradients)}, an update peak by one of up to ${digits(updates)}`
-  return ` With full windows only, the figures are ${span(gradient, "full windows")}, ${span(update, "full windows")} and ${span(gaps, "full windows")}: ${conclusion}.`
+    gradients.reading?.verdict === "supported"
+      ? "The loss's gradients do couple more than any gradient does."
+      : gradients.reading?.verdict === "refuted"
+        ? "What R̄ shows is a property of gradients, not of the task."
+        : "Most of R̄ is what any gradient reaches, and the rest does not decide."
+  const permuted = other(gradients, "÷ permuted labels, means")
+  const several = other(multitask, name)
+  return [
+    `**A gradient that knows no label couples, too.** The gradient of randomly drawn logits, which has nothing to do with the task, reaches 1/${digits(share)} of it: ρ = ${text(rho)} (we call the reading supported above ${supported}, refuted below ${refuted}). ${conclusion} Against permuted labels, a weaker null that still contains what the network predicts, the ratio is ${text(permuted)}; with several operations at once ρ is ${text(several)}.`,
+  ]
 }
-
-/** Of which claims' runs some never grokked. */
-const neverSentence = (rows: Rows, name: (row: ClaimRow) => string): string => {
-  const never = rows.flatMap((row) => {
-    const seeds = row.beside["grok step"]?.perSeed ?? []
-    const count = seeds.filter(({ value }) => value === null).length
-    return count === 0 ? [] : [`${name(row)} in ${count} of ${seeds.length}`]
-  })
-  return never.length === 0 ? "" : ` Some of these runs did not grok in the steps given: ${never.join(", ")}.`
-}
-
-const operationOf = ({ id }: ClaimRow): string => id.split(".")[2]
 
 const gapFinding = (rows: Rows): ReadonlyArray<string> => {
-  const gradient = matching(rows, /^coupling\.single\.\w+\.gradient\.peak$/)
-  const update = matching(rows, /^coupling\.single\.\w+\.update\.peak$/)
-  const gaps = matching(rows, /^coupling\.single\.\w+\.gradient-over-update$/)
-  if (gradient.length === 0 || update.length === 0 || gaps.length === 0) return []
+  const gap = find(rows, "headline.gap")
+  const dependence = find(rows, "headline.operation-dependence")
+  if (gap === undefined || gap.measured.value === null) return []
+  const updates = other(dependence, "update directions")
   return [
-    `**The gap.** Gradient directions peak at R̄ = ${span(gradient)} over the operations (published ${publishedSpan(gradient)}), update directions at ${span(update)} (published ${publishedSpan(update)}): ${span(gaps)} times as much in the same run (published ${publishedSpan(gaps)}; ${together(gaps)}).${fullWindowSentence(gradient, update, gaps)}${neverSentence(gradient, operationOf)}`,
+    `**Gradients do couple more than updates.** By peaks ${text(gap.measured)} times (published 10 – 100), by time means ${text(other(gap, "means ÷ means"))}. From operation to operation the peaks of gradients differ by a factor of ${text(dependence?.measured)}, those of updates by ${text(updates)}.`,
   ]
 }
 
-const nameOf = ({ id }: ClaimRow): string => id.replace("control.", "")
-
-const isHigh = ({ verdict }: ClaimRow): boolean => verdict === "contradicted"
-
-const controlFinding = (rows: Rows): ReadonlyArray<string> => {
-  const controls = matching(rows, /^control\./).filter(({ verdict }) => verdict !== "not-tested")
-  if (controls.length === 0) return []
-  const named = controls.map((row) => `${nameOf(row)} ${estimateText(row.measured)}`).join("; ")
-  const high = controls.filter(isHigh)
-  const where = high.length === controls.length ? "" : ` in ${high.map(nameOf).join(", ")}`
+const directionFinding = (rows: Rows): ReadonlyArray<string> => {
+  const alignment = find(rows, "rebuttal.full-batch-alignment")
+  const variance = alignment?.measured.value ?? null
+  if (alignment === undefined || variance === null) return []
+  const [batch, whole] = [other(alignment, "peak R̄, mixed batch"), other(alignment, "peak R̄, whole table")]
+  const word = compared(numberOf(batch), numberOf(whole))
   return [
-    high.length > 0
-      ? `**What the coupling shows.** Where nothing generalises gradient directions still couple strongly${where} (peaks: ${named}). A high R̄ of gradient directions is then no evidence of features that generalise.`
-      : `**What the coupling shows.** Where nothing generalises gradient directions couple less (peaks: ${named}), as the paper's reading requires.`,
+    `**R̄ does not single out directions.** The leading directions of a batch of 512 pairs and those of all pairs differ by ${digits(100 * variance)} % (n = ${alignment.measured.n}), yet the latter couple ${word === "about as high" ? "about equally" : word}: ${text(whole)} and ${text(batch)}.`,
   ]
-}
-
-/** What rank 3 does, by the class of its speed-up; the number follows. */
-const accelerated = {
-  faster: "speeds grokking up",
-  unchanged: "leaves the time of grokking as it is:",
-  slower: "delays grokking:",
-} as const
-
-const interventionFinding = (rows: Rows): ReadonlyArray<string> => {
-  const any = find(rows, "intervention.any-rank-3-accelerates")
-  const rank = find(rows, "intervention.attention-update-is-rank-redundant")
-  const value = any?.measured.value ?? null
-  if (any === undefined || value === null) return []
-  const does = value === 0 ? "does not always let a network grok:" : accelerated[speedClass(value)]
-  const sentence = `**Interventions.** Keeping any three directions ${does} ${estimateText(any.measured)} (published ${publishedText(any.paper, any.measured.unit)}).`
-  const frozen = any.beside["frozen (rank 0)"]
-  if (frozen === undefined || frozen.value === null || rank === undefined) return [sentence]
-  const control = `Attention that never moves, the missing control: ${estimateText(frozen)}.`
-  const conclusions: Record<Verdict, string> = {
-    contradicted:
-      frozen.value > 0
-        ? " “Rank-redundant” does not survive it: attention need not be trained at all."
-        : ` “Rank-redundant” does not survive: ${rank.because}.`,
-    partly: " Rank 3 does somewhat more than rank 0.",
-    reproduced: " “Rank-redundant” survives it: rank 3 does what rank 0 does not.",
-    "not-tested": "",
-  }
-  return [`${sentence} ${control}${conclusions[rank.verdict]}`]
 }
 
 const multitaskFinding = (rows: Rows): ReadonlyArray<string> => {
-  const own = matching(rows, /^coupling\.multitask\.\w+\.per-op-gradient\.peak$/)
-  const update = matching(rows, /^coupling\.multitask\.\w+\.update\.peak$/)
-  const aggregation = find(rows, "coupling.multitask.aggregation-is-the-obstruction")
-  if (own.length === 0 || update.length === 0) return []
-  const conclusions: Record<Verdict, string> = {
-    contradicted: ", so aggregation is not what hides the coupling of updates",
-    partly: ", so aggregation explains it for some operations only",
-    reproduced: ", so aggregation does hide it",
-    "not-tested": "",
-  }
-  const summed = span(own, "gradient of the summed loss")
-  const control =
-    summed === "–"
+  const updates = find(rows, "headline.multitask-updates")
+  const aggregation = find(rows, "headline.aggregation")
+  if (updates === undefined || updates.measured.value === null) return []
+  const finer = Object.entries(updates.beside).find(([name]) => /^every \d+ steps, mean$/.test(name))
+  const fine = finer === undefined ? "" : `, ${text(finer[1])} ${finer[0].replace(", mean", "")}`
+  const summed =
+    aggregation === undefined || aggregation.measured.value === null
       ? ""
-      : ` Gradients of the summed loss, the control that was not published, peak at ${summed}${conclusions[aggregation?.verdict ?? "not-tested"]}.`
+      : ` Gradients of the summed loss couple ${text(aggregation.measured)} times as much as those of an operation's own: ${aggregation.reading?.verdict === "refuted" ? "summing the losses hides nothing" : "summing the losses costs coupling"}.`
   return [
-    `**Multitask.** Per-operation gradients peak at ${span(own)} (published ${publishedSpan(own)}), shared updates at ${span(update)} (published at most 1; ${together(update)}).${control}${neverSentence(own.slice(0, 1), () => "all operations at once")}`,
+    `**With several operations at once, updates depend on how often one looks.** Their time mean is ${text(updates.measured)} at the published cadence${fine}.${summed}`,
   ]
 }
 
-const rebuttalFinding = (rows: Rows): ReadonlyArray<string> => {
-  const rebuttals = rows.filter(({ id, verdict }) => id.startsWith("rebuttal.") && verdict !== "not-tested")
-  if (rebuttals.length === 0) return []
-  const named = rebuttals.map(({ id, verdict }) => `${id.replace("rebuttal.", "")} ${verdict}`).join(", ")
-  const norm = find(rebuttals, "rebuttal.norm-ratio")
-  const identity =
-    norm === undefined
+const interventionFinding = (rows: Rows): ReadonlyArray<string> => {
+  const any = find(rows, "headline.rank-3-accelerates")
+  if (any === undefined || any.measured.value === null) return []
+  const current = other(any, "keep SED, current gradients")
+  const published = other(any, "keep SED, published buffer")
+  const frozen = other(any, "frozen (rank 0)")
+  const reading = find(rows, "headline.rank-redundant")?.reading?.verdict
+  const conclusion =
+    reading === "refuted"
+      ? "Attention need not learn at all here, so its rank explains nothing."
+      : reading === "supported"
+        ? "Three directions do what none does not."
+        : "That does not decide whether three directions matter."
+  const [kept, lost] = [numberOf(published), numberOf(current)]
+  const loses =
+    kept === null || lost === null || kept <= 1
       ? ""
-      : ` Norm ratio and cosine of an orthogonal projection are one number (for keep-sed ${estimateText(norm.measured)}), so “within 1 %” and “0.85” cannot both hold.`
-  return [`**The rebuttal's assertions.** ${named}.${identity}`]
+      : ` Attention that moves along the directions of its current gradients speeds up ${text(current)}, against ${text(published)} with the published buffer, which holds the vectors that it has modified itself.`
+  return [
+    `**Holding attention speeds grokking up.** Three random directions: ${text(any.measured)} (published 2.3×). Attention that never moves, the control that was not published: ${text(frozen)}. ${conclusion}${loses}`,
+  ]
 }
 
 const robustnessFinding = (rows: Rows): ReadonlyArray<string> => {
   const robustness = find(rows, "robustness.optimizer-and-schedule")
-  if (robustness === undefined || robustness.verdict === "not-tested") return []
-  const { measured, beside, because } = robustness
-  const gaps = Object.entries(beside).flatMap(([name, grokked]) => {
+  if (robustness === undefined || robustness.measured.value === null) return []
+  const { measured, beside } = robustness
+  const variants = Object.keys(beside).flatMap((name) => {
     const [, variant] = /^(.+), grok step$/.exec(name) ?? []
-    if (variant === undefined) return []
-    const full = beside[`${variant}, full windows`]
-    const notes = [
-      ...(full === undefined ? [] : [`full windows ${estimateText(full)}`]),
-      ...(grokked.value === null ? ["did not grok"] : []),
-    ]
+    return variant === undefined ? [] : [variant]
+  })
+  const gaps = variants.map((variant) => {
+    const never = beside[`${variant}, grok step`]?.value === null ? ", did not grok" : ""
     // The first variant is the claim's own quantity.
-    return [`${variant} ${estimateText(beside[variant] ?? measured)} (${notes.join("; ")})`]
+    return `${variant} ${text(beside[variant] ?? measured)}${never}`
   })
   return [
-    `**Another optimiser, decay, schedule.** Gradient ÷ update peaks: ${gaps.join(", ")}. At least tenfold: ${because}.`,
+    `**Another optimiser, decay or schedule changes the gap.** In units of the paper's, same seed and points: ${gaps.join("; ")}.`,
   ]
 }
 
-export const findings = (rows: Rows): string => {
-  const contradicted = rows.some((row) => row.id.startsWith("control.") && isHigh(row))
-  const [control, gap] = [controlFinding(rows), gapFinding(rows)]
-  return [
-    ...(contradicted ? [...control, ...gap] : [...gap, ...control]),
-    ...multitaskFinding(rows),
+const rebuttalFinding = (rows: Rows): ReadonlyArray<string> => {
+  const rebuttals = rows.filter(({ id, measured }) => id.startsWith("rebuttal.") && measured.value !== null)
+  if (rebuttals.length === 0) return []
+  const named = rebuttals.map(
+    ({ short, measured, number }) =>
+      `${short}: ${estimateText(measured)}${number === null ? "" : ` (${number.verdict})`}`,
+  )
+  return [`**What a reviewer's simulated rebuttal asserts.** ${named.join("; ")}.`]
+}
+
+export const findings = (rows: Rows): string =>
+  [
+    ...memorisation(rows),
+    ...nullFinding(rows),
+    ...gapFinding(rows),
+    ...directionFinding(rows),
     ...interventionFinding(rows),
-    ...rebuttalFinding(rows),
+    ...multitaskFinding(rows),
     ...robustnessFinding(rows),
+    ...rebuttalFinding(rows),
   ].join("\n\n")
+
+/** The question of the paper. */
+export const QUESTION =
+  "While a network groks, does an SVD of its gradients, rather than of its optimizer's updates, find the directions in which it forms its features?"
+
+/** The answer, as far as it was measured, in a sentence. */
+export const answer = (rows: Rows): string => {
+  const gap = find(rows, "headline.gap")
+  const gradients = find(rows, "headline.gradient-peaks")
+  const rho = other(gradients, "ρ: ÷ random logits, means")
+  const times = gap?.measured.value ?? null
+  const ratio = numberOf(rho)
+  if (times === null || ratio === null) return "That was not measured here."
+  const reading = gradients?.reading?.verdict
+  const but =
+    reading === "supported"
+      ? "and more than gradients that have nothing to do with the task"
+      : "but gradients that have nothing to do with the task come close"
+  return `They move the features' centroids ${digits(times)} times as much as directions of updates do, ${but}: ${digits(ratio)} times as much as those.`
 }

@@ -7,7 +7,7 @@ import { Effect, Schema } from "effect"
 import { tableOf } from "../services/artifacts.ts"
 import { encodeTable } from "../services/formats/parquet.ts"
 
-const { String: Text, Boolean: Flag, Int, Finite, NullOr } = Schema
+const { String: Text, Int, Finite, NullOr } = Schema
 const MaybeInt = NullOr(Int)
 const MaybeNumber = NullOr(Finite)
 
@@ -32,18 +32,23 @@ const Accuracy = Schema.Struct({
   testAccuracy: Finite,
 })
 
-/** W, the rows in a full window, and K, the directions in R̄. */
+/** W, the rows asked for in a window, and K, the directions in R̄. */
 const sizes = { windowRows: Int, directions: Int }
 
-/** R̄ and R₁…R₃ at a measurement point of a single run. */
+/**
+ * R̄ and R₁…R₃ at a measurement point of a run of one operation. `rows` is the kind of rows, `window` the placement of windows,
+ * `draw` the number of the draw of a null objective, `rowCount` the rows that the window has.
+ */
 const Coupling = Schema.Struct({
+  experiment: Text,
   operation: Text,
   seed: Int,
   rows: Text,
   window: Text,
+  draw: Int,
   ...sizes,
   step: Int,
-  fullWindow: Flag,
+  rowCount: Int,
   meanR: MaybeNumber,
   R1: MaybeNumber,
   R2: MaybeNumber,
@@ -52,29 +57,47 @@ const Coupling = Schema.Struct({
   denominatorIqr: Finite,
 })
 
-/** Peaks under another choice of `setting`. */
+/** R̄ and R₁ at a measurement point under another choice of `setting`. */
 const Sweep = Schema.Struct({
   setting: Text,
   value: Text,
   rows: Text,
   seed: Int,
   ...sizes,
-  peakMeanR: MaybeNumber,
-  peakMeanRFullWindows: MaybeNumber,
-  peakR1: MaybeNumber,
-  peakR1FullWindows: MaybeNumber,
+  step: Int,
+  meanR: MaybeNumber,
+  R1: MaybeNumber,
 })
 
+/** `range`: what gradient batches and probes are drawn from. */
 const MultitaskCoupling = Schema.Struct({
   operation: Text,
   seed: Int,
   estimator: Text,
   stride: Int,
-  probes: Text,
+  range: Text,
   ...sizes,
   step: Int,
-  fullWindow: Flag,
   meanR: MaybeNumber,
+})
+
+/** How far the leading subspaces of gradients on two batches differ at a measurement point. */
+const Alignment = Schema.Struct({
+  between: Text,
+  seed: Int,
+  step: Int,
+  directionalVariance: MaybeNumber,
+})
+
+/** Share of a window's energy in its leading direction, and in its three leading directions. */
+const Energy = Schema.Struct({
+  experiment: Text,
+  operation: Text,
+  seed: Int,
+  rows: Text,
+  step: Int,
+  share1: MaybeNumber,
+  share3: MaybeNumber,
 })
 
 /** An arm of an intervention; its paired control has arm `control`. */
@@ -90,6 +113,8 @@ const Intervention = Schema.Struct({
   normRatio: MaybeNumber,
   cosine: MaybeNumber,
   energyShare: MaybeNumber,
+  /** Mean over the modified steps of 1 − (norm ratio)². */
+  removedEnergy: MaybeNumber,
 })
 
 const InterventionCurve = Schema.Struct({
@@ -102,7 +127,7 @@ const InterventionCurve = Schema.Struct({
   testAccuracy: Finite,
 })
 
-/** Singular values of the first, middle and last full window. */
+/** Singular values of the first, middle and last window. */
 const Spectrum = Schema.Struct({
   operation: Text,
   seed: Int,
@@ -122,6 +147,8 @@ const PerExample = Schema.Struct({
   directions: Int,
   meanR: MaybeNumber,
   R1: MaybeNumber,
+  /** |cos| of the first direction and the mean gradient. */
+  cosineToMean: MaybeNumber,
 })
 
 const CentroidSpectrum = Schema.Struct({
@@ -143,17 +170,40 @@ const Harmonic = Schema.Struct({
   r2: MaybeNumber,
 })
 
+/** R² of a centroid component's scores on all frequencies of a family together. */
+const JointFourier = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  step: Int,
+  pc: Int,
+  family: Text,
+  r2: MaybeNumber,
+})
+
+/** How far the two definitions of a centroid agree at the last checkpoint. */
+const Centroids = Schema.Struct({
+  operation: Text,
+  seed: Int,
+  cosine: MaybeNumber,
+  correctLogit: Int,
+  logitSum: Int,
+})
+
 export const schemas = {
   runs: Run,
   accuracy: Accuracy,
   coupling: Coupling,
   sweeps: Sweep,
   multitask: MultitaskCoupling,
+  alignment: Alignment,
+  energy: Energy,
   interventions: Intervention,
   "intervention-curves": InterventionCurve,
   spectra: Spectrum,
   "per-example": PerExample,
   "centroid-spectrum": CentroidSpectrum,
+  "joint-fourier": JointFourier,
+  centroids: Centroids,
   harmonics: Harmonic,
 } as const
 export type TableName = keyof typeof schemas

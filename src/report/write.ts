@@ -12,6 +12,7 @@ import { ClaimRow } from "../pipelines/Claim.ts"
 import { digestOf, sha256 } from "../services/store/canonical.ts"
 import { commitFile } from "../services/store/files.ts"
 import { MANIFEST, Manifest, manifestOf, readManifest } from "./manifest.ts"
+import { readAblations } from "./overviewAblations.ts"
 import { type Tables, tableNames, toCsv, toParquet } from "./tables.ts"
 
 export interface Report {
@@ -69,7 +70,7 @@ export const writeReport = Effect.fn("writeReport")(function* (report: Report) {
   })
   const render = Effect.gen(function* () {
     const { rendered } = yield* loadRendering
-    for (const [name, text] of rendered({ tables, claims, evidence })) {
+    for (const [name, text] of rendered({ tables, claims, evidence, ablations })) {
       yield* write(name, text)
       if (name.endsWith(".svg")) yield* writePng(name, text)
     }
@@ -92,12 +93,14 @@ export const writeReport = Effect.fn("writeReport")(function* (report: Report) {
     yield* write(`tables/${name}.parquet`, toParquet(name, tables[name]))
     yield* write(`tables/${name}.csv`, toCsv(name, tables[name]))
   }
+  const ablations = yield* readAblations(directory, evidence)
   yield* write("claims.json", json(yield* Schema.encodeEffect(Schema.Array(ClaimRow))(claims)))
   const sources = digestOf({
     code,
     renderer: packageJson.dependencies[RENDERER],
     evidence,
     files,
+    ablations: ablations.map((one) => digestOf(one)),
   })
   const kept = yield* renderedFrom(sources)
   if (Option.isSome(kept)) Object.assign(files, kept.value)

@@ -33,11 +33,9 @@ const Alignment = Schema.Struct({
 })
 
 export const DirectionComparison = Schema.Struct({
-  /** Points at which both windows have all K directions. */
-  all: Alignment,
-  /** Those of them at which both windows are full. */
-  fullWindows: Alignment,
-  /** Parquet, a row per point: checkpoint, step, fullWindow, squaredCosine. */
+  /** Over the points at which both sides have all K directions. */
+  ...Alignment.fields,
+  /** Parquet, a row per point: checkpoint, step, squaredCosine. */
   series: ArtifactRef,
 })
 export type DirectionComparison = typeof DirectionComparison.Type
@@ -55,7 +53,6 @@ export class DifferentPoints extends Schema.TaggedError<DifferentPoints>()("Diff
 interface Point {
   readonly checkpoint: number
   readonly step: number
-  readonly fullWindow: boolean
   readonly squaredCosine: number | null
 }
 
@@ -76,7 +73,7 @@ const openSide = Effect.fnUntraced(function* ({ rows: source, directions }: type
 
 export const compareDirections = stage({
   name: "compare-directions",
-  version: 1,
+  version: 2,
   module: import.meta.url,
   input: Input,
   output: DirectionComparison,
@@ -102,19 +99,16 @@ export const compareDirections = stage({
       points.push({
         checkpoint,
         step: left.steps[checkpoint],
-        fullWindow: one.fullWindow && other.fullWindow,
         squaredCosine: complete ? meanSquaredCosine(one.vectors, other.vectors) : null,
       })
       yield* progress.step({ done: i + 1, total: left.points.length, unit: "point" })
     }
     const output: DirectionComparison = {
-      all: alignment(points),
-      fullWindows: alignment(points.filter(({ fullWindow }) => fullWindow)),
+      ...alignment(points),
       series: yield* putTable(
         table({
           checkpoint: points.map(({ checkpoint }) => checkpoint),
           step: points.map(({ step }) => step),
-          fullWindow: points.map(({ fullWindow }) => fullWindow),
           squaredCosine: points.map(({ squaredCosine }) => squaredCosine),
         }),
       ),

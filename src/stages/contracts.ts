@@ -5,6 +5,7 @@
 import { Effect, Option, Schema, SchemaGetter } from "effect"
 import { blocks } from "../model/blocks.ts"
 import { operations } from "../numerics/modular.ts"
+import { placements } from "../numerics/windows.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
 
 /** An integer from 1 to `maximum`; every size has a maximum, so that a slip of the finger is an error at once. */
@@ -120,6 +121,29 @@ export const TrainedRun = Schema.Struct({
 })
 export type TrainedRun = typeof TrainedRun.Type
 
+/** The updates of the single training steps in the window of each measurement point. */
+export const CapturedSteps = Schema.Struct({
+  block: Block,
+  /** The measurement points and windows that they were captured for: those of the rolling SVD. */
+  points: Schema.Int,
+  every: Schema.Int,
+  window: Schema.Int,
+  placement: Schema.Literals(placements),
+  /** JSON, a `StepWindows`. */
+  windows: ArtifactRef,
+})
+export type CapturedSteps = typeof CapturedSteps.Type
+
+/** Windows of single steps, in ascending order of `first`. */
+export const StepWindows = Schema.Array(
+  Schema.Struct({
+    /** Training step s that the first row leaves: θ(s + 1) − θ(s). */
+    first: Schema.Int,
+    /** safetensors: `updates` [W, block], float32. */
+    updates: ArtifactRef,
+  }),
+)
+
 export const CapturedGradients = Schema.Struct({
   /** Checkpoints from one captured gradient to the next: those at 0, stride, 2·stride, … were captured. */
   stride: Schema.Int,
@@ -135,6 +159,8 @@ export const Stride = Count(10_000)
 /** Where the rows of a rolling SVD come from; `rows.ts` says what they are. */
 export const RowSource = Schema.Union([
   Schema.Struct({ kind: Schema.tag("update"), run: TrainedRun, stride: Stride, block: Block }),
+  Schema.Struct({ kind: Schema.tag("displacement"), run: TrainedRun, stride: Stride, block: Block }),
+  Schema.Struct({ kind: Schema.tag("step-update"), run: TrainedRun, steps: CapturedSteps }),
   Schema.Struct({ kind: Schema.tag("gradient"), run: TrainedRun, gradients: CapturedGradients }),
   Schema.Struct({
     kind: Schema.tag("noisy-gradient"),

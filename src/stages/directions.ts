@@ -14,16 +14,18 @@ import type { Rows } from "./rows.ts"
 export interface Directions {
   readonly checkpoint: number
   readonly window: Window
-  readonly fullWindow: boolean
   readonly vectors: ReadonlyArray<Float32Array>
 }
 
-/** Forms the directions of point i from the rows; fewer than K where the window has fewer or they are dependent. */
+/**
+ * Forms the directions of point i from the rows; fewer than K where the rows are dependent. Left singular vectors of centred
+ * rows sum to zero, so the mean row drops out and the rows need not be centred here.
+ */
 export const openDirections = Effect.fn("openDirections")(function* (stored: RollingSvd, rows: Rows) {
   const spectrum = yield* getTable(stored.spectrum)
   const vectors = yield* getTensors(stored.vectors)
-  const [checkpoints, firsts, counts, full] = ["checkpoint", "firstRow", "rowCount", "fullWindow"].map(
-    (name) => numbers(spectrum, name),
+  const [checkpoints, firsts, counts] = ["checkpoint", "firstRow", "rowCount"].map((name) =>
+    numbers(spectrum, name),
   )
   return {
     /** Checkpoint of each measurement point. */
@@ -32,7 +34,7 @@ export const openDirections = Effect.fn("openDirections")(function* (stored: Rol
       const window: Window = { first: firsts[i], count: counts[i] }
       const singularValues = yield* float64(vectors, `sigma.${i}`)
       const left = yield* float64(vectors, `left.${i}`)
-      const kept = window.count === 0 ? 0 : left.length / window.count
+      const kept = left.length / window.count
       const leftVectors = Array.from({ length: kept }, (_, k) =>
         left.subarray(k * window.count, (k + 1) * window.count),
       )
@@ -40,7 +42,6 @@ export const openDirections = Effect.fn("openDirections")(function* (stored: Rol
       const directions: Directions = {
         checkpoint: checkpoints[i],
         window,
-        fullWindow: full[i] === 1,
         vectors: rightSingularVectors(members, { singularValues, leftVectors }, kept),
       }
       return directions

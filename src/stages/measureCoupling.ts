@@ -2,9 +2,7 @@
  * Stage `measure-coupling`: how much more a SED direction moves the centroids than a random one does.
  *
  * R_k(t) = A(v_k, t) / median of A over the random directions at t; R̄(t) = mean of R_k over k = 1..K
- * (experiment.md §5), defined where the window has K directions. It is summarised over all such points and over those
- * whose window is full: near an end of the run the window is cut off, and a short window couples more strongly by
- * itself. So is R₁, the leading direction's alone, which exists in every window that has a row.
+ * (experiment.md §5), defined where the rows span K directions.
  */
 import { table } from "arquero"
 import { Effect, Option, Schema } from "effect"
@@ -38,20 +36,15 @@ const Summary = Schema.Struct({
   /** Mean of the ratio before and from the first step at which test accuracy reaches the stop rule's. */
   meanBefore: Schema.NullOr(Schema.Finite),
   meanAfter: Schema.NullOr(Schema.Finite),
-})
-
-const Summaries = Schema.Struct({
-  /** All measurement points that have the directions, cut-off windows included. */
-  all: Summary,
-  /** Points whose window holds all W rows. */
-  fullWindows: Summary,
+  /** Share of the points at which the ratio is above 1: the directions move centroids more than random ones. */
+  shareAboveOne: Schema.NullOr(Schema.Finite),
 })
 
 export const Coupling = Schema.Struct({
   /** R̄, the mean over K directions. */
-  ...Summaries.fields,
+  ...Summary.fields,
   /** R₁, the leading direction's. */
-  first: Summaries,
+  first: Summary,
   /** Median over points of IQR / median of the denominators: how uncertain a ratio's scale is. */
   denominatorSpread: Schema.Finite,
   /** Parquet, a row per point: checkpoint, step, rows in window, R̄, R_1…R_K, median and IQR of denominators. */
@@ -64,7 +57,6 @@ export const Point = Schema.Struct({
   checkpoint: Schema.Int,
   step: Schema.Int,
   rowCount: Schema.Int,
-  fullWindow: Schema.Boolean,
   denominator: Schema.Finite,
   denominatorIqr: Schema.Finite,
   ratios: Schema.Array(Schema.Finite),
@@ -102,17 +94,9 @@ export const summarise = (
     final: measured.at(-1)?.value ?? null,
     meanBefore: meanOrNull(valuesWhere((step) => step < grokked)),
     meanAfter: meanOrNull(valuesWhere((step) => step >= grokked)),
+    shareAboveOne: meanOrNull(measured.map(({ value }) => (value > 1 ? 1 : 0))),
   }
 }
-
-const summaries = (points: ReadonlyArray<Point>, rank: number, grokked: number) => ({
-  all: summarise(points, rank, grokked),
-  fullWindows: summarise(
-    points.filter(({ fullWindow }) => fullWindow),
-    rank,
-    grokked,
-  ),
-})
 
 const seriesTable = (points: ReadonlyArray<Point>, rank: number) => {
   const ratios = Array.from({ length: rank }, (_, k): [string, Array<number | null>] => [
@@ -123,7 +107,6 @@ const seriesTable = (points: ReadonlyArray<Point>, rank: number) => {
     checkpoint: points.map(({ checkpoint }) => checkpoint),
     step: points.map(({ step }) => step),
     rowCount: points.map(({ rowCount }) => rowCount),
-    fullWindow: points.map(({ fullWindow }) => fullWindow),
     meanR: points.map((point) => meanRatio(point, rank)),
     ...Object.fromEntries(ratios),
     denominator: points.map(({ denominator }) => denominator),
@@ -133,7 +116,7 @@ const seriesTable = (points: ReadonlyArray<Point>, rank: number) => {
 
 export const measureCoupling = stage({
   name: "measure-coupling",
-  version: 1,
+  version: 2,
   module: import.meta.url,
   input: Input,
   output: Coupling,
@@ -153,7 +136,7 @@ export const measureCoupling = stage({
         const nullEnergies = numbers(nullTable, "energy")
 
         const measure = Effect.fnUntraced(function* (i: number) {
-          const { checkpoint, window, fullWindow, vectors } = yield* directions.at(i)
+          const { checkpoint, window, vectors } = yield* directions.at(i)
           const denominators = nullEnergies.filter((_, j) => nullCheckpoints[j] === checkpoint)
           const denominator = median(denominators)
           const energies = yield* energiesAt(checkpoint, vectors)
@@ -161,7 +144,6 @@ export const measureCoupling = stage({
             checkpoint,
             step: rows.steps[checkpoint],
             rowCount: window.count,
-            fullWindow,
             denominator,
             denominatorIqr: interquartileRange(denominators),
             ratios: energies.map((energy) => energy / denominator),
@@ -180,8 +162,8 @@ export const measureCoupling = stage({
         const { rank } = stored
         const grokked = source.run.firstThreshold ?? Number.POSITIVE_INFINITY
         const result: Coupling = {
-          ...summaries(points, rank, grokked),
-          first: summaries(points, 1, grokked),
+          ...summarise(points, rank, grokked),
+          first: summarise(points, 1, grokked),
           denominatorSpread: median(points.map((point) => point.denominatorIqr / point.denominator)),
           series: yield* putTable(seriesTable(points, rank)),
         }

@@ -2,15 +2,14 @@
  * Stage `measure-per-example`: the coupling of the leading directions of single examples' gradients at one checkpoint
  * (experiment.md §5, "Per-example alternative"), before, in the middle of and after training.
  *
- * The gradients of `examples` pairs of the table with respect to a block, θ_attn in the paper, are centred; their top right singular vectors
- * are measured as those of a rolling SVD are, against random directions at the same checkpoint.
+ * The gradients of the pairs of the gradient batch with respect to a block, θ_attn in the paper, are centred; their top
+ * right singular vectors are measured as those of a rolling SVD are, against random directions at the same checkpoint.
  */
 import { table } from "arquero"
 import { Effect, Option, Schema } from "effect"
 import { problemOfBlock, rangesOf, sizeOfRanges } from "../model/blocks.ts"
 import { exampleGradients } from "../model/programs.ts"
-import { centredGram, dot } from "../numerics/gram.ts"
-import { stream } from "../numerics/random.ts"
+import { centredGram, dot, norm } from "../numerics/gram.ts"
 import { interquartileRange, mean, median } from "../numerics/statistics.ts"
 import { rightSingularVectors, thinSvdFromGram } from "../numerics/svd.ts"
 import { ArtifactRef } from "../services/Artifact.ts"
@@ -21,7 +20,7 @@ import { TensorEngine } from "../services/TensorEngine.ts"
 import { Block, Count, Dataset, ProbeConfig, Seed, TrainedRun } from "./contracts.ts"
 import { MOST_DRAWS, randomDirection } from "./directions.ts"
 import { openEnergies } from "./energies.ts"
-import { draw, type Examples, loadPairs, take } from "./pairs.ts"
+import { type Examples, fixedBatch, loadPairs, take } from "./pairs.ts"
 import { problemOfProbes } from "./probes.ts"
 import { openTrajectory } from "./trajectory.ts"
 
@@ -32,7 +31,7 @@ const Input = Schema.Struct({
   probe: ProbeConfig,
   /** What the gradients are with respect to, and the random directions are drawn in. */
   block: Block,
-  /** Pairs of the table, drawn with replacement, the same at every phase. */
+  /** Pairs of the gradient batch: drawn from the table with replacement, the same at every phase. */
   examples: Count(4096),
   /** K: leading directions that are measured. */
   rank: Count(1000),
@@ -63,6 +62,8 @@ const Phase = Schema.Struct({
   /** Median and interquartile range of the random directions' energies. */
   denominator: Schema.Finite,
   denominatorIqr: Schema.Finite,
+  /** |cos| of the first direction and the mean of the gradients; null where either is zero. */
+  cosineToMean: Schema.NullOr(Schema.Finite),
 })
 
 export const PerExample = Schema.Struct({
@@ -75,9 +76,6 @@ export type PerExample = typeof PerExample.Type
 /** An entry of the cursor: one phase with all of its singular values. */
 const Measured = Schema.Struct({ ...Phase.fields, singularValues: Schema.Array(Schema.Finite) })
 type Measured = typeof Measured.Type
-
-/** A step of the `capture` stream that no captured gradient uses. */
-const EXAMPLE_STREAM = 1000
 
 /** Examples per engine call: the longest that a person waits after Ctrl-C. */
 const CHUNK = 64
@@ -115,6 +113,20 @@ const gramOf = Effect.fnUntraced(function* (rows: ReadonlyArray<Float32Array>) {
   return gram
 })
 
+/** |cos| of the first direction and the mean gradient. */
+const cosineToMean = (
+  gradients: ReadonlyArray<Float32Array>,
+  [first]: ReadonlyArray<Float32Array>,
+): number | null => {
+  if (first === undefined) return null
+  const average = new Float32Array(first.length)
+  for (const gradient of gradients) {
+    for (let i = 0; i < average.length; i++) average[i] += gradient[i] / gradients.length
+  }
+  const length = norm(average)
+  return length === 0 ? null : Math.abs(dot(average, first)) / length
+}
+
 const spectrumTable = (measured: ReadonlyArray<Measured>) => {
   const rows = measured.flatMap(({ phase, checkpoint, step, singularValues }) => {
     const total = singularValues.reduce((sum, sigma) => sum + sigma ** 2, 0)
@@ -134,7 +146,7 @@ const spectrumTable = (measured: ReadonlyArray<Measured>) => {
 
 export const measurePerExample = stage({
   name: "measure-per-example",
-  version: 1,
+  version: 2,
   module: import.meta.url,
   input: Input,
   output: PerExample,
@@ -146,12 +158,12 @@ export const measurePerExample = stage({
         const trajectory = yield* openTrajectory(run)
         const { layout, steps, theta } = trajectory
         const { all } = yield* loadPairs(data)
-        const examples = draw(all, stream(seed, "capture", EXAMPLE_STREAM), count)
+        const examples = fixedBatch(all, count, null, seed)
         const gradientsAt = yield* openGradients(exampleGradients(layout, probe.task, block), examples)
         const energiesAt = yield* openEnergies(data, trajectory, { probe, block, seed })
         const size = sizeOfRanges(rangesOf(layout, block))
         const last = steps.length - 1
-        const checkpoints = { initial: 0, middle: Math.floor(last / 2), last }
+        const checkpoints = { initial: 0, middle: Math.floor(steps.length / 2), last }
 
         const measure = Effect.fnUntraced(function* (phase: (typeof phases)[number]) {
           const checkpoint = checkpoints[phase]
@@ -172,6 +184,7 @@ export const measurePerExample = stage({
             meanR: ratios.length < rank ? null : mean(ratios),
             denominator,
             denominatorIqr: interquartileRange(denominators),
+            cosineToMean: cosineToMean(gradients, directions),
             singularValues: Array.from(svd.singularValues),
           }
           return measured

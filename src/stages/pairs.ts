@@ -1,5 +1,6 @@
 /** The pairs of a data set in memory, and batches drawn from them. */
 import { Effect } from "effect"
+import { apply } from "../numerics/modular.ts"
 import { integers, type Stream, stream } from "../numerics/random.ts"
 import { getTable } from "../services/artifacts.ts"
 import { numbers } from "../services/formats/parquet.ts"
@@ -55,9 +56,31 @@ export const take = ({ a, b, label }: Examples, places: Int32Array): Examples =>
 export const draw = (from: Examples, source: Stream, count: number): Examples =>
   take(from, integers(source, count, from.a.length))
 
+/** The step of the streams of a task's own draws; null is the sum over tasks. */
+export const streamStep = (task: number | null): number => (task === null ? 0 : task + 1)
+
+/** Examples drawn once with replacement: the gradient batch of one task, or of the sum over tasks (experiment.md §4). */
+export const fixedBatch = (from: Examples, size: number, task: number | null, seed: number): Examples =>
+  draw(from, stream(seed, "capture", streamStep(task)), size)
+
 /** The batch of step t (counted from 1): pairs of the training set, with replacement. */
 export const batchOfStep = (pairs: Pairs, seed: number, t: number, size: number): Examples =>
   draw(pairs.train, stream(seed, "batch", t), size)
+
+/** All p² pairs, a-major, with the labels of every task: those of the table, and those that it leaves out. */
+export const gridPairs = ({ operations, modulus }: Pick<Dataset, "operations" | "modulus">): Examples => {
+  const residues = Array.from({ length: modulus }, (_, value) => value)
+  const a = Int32Array.from(residues.flatMap((first) => residues.map(() => first)))
+  const b = Int32Array.from(residues.flatMap(() => residues))
+  const labels = operations.map((operation) => a.map((first, i) => apply(operation, first, b[i], modulus)))
+  return { a, b, label: interleave(labels) }
+}
+
+/** The same examples with the labels of one task alone. */
+export const ofTask = ({ a, b, label }: Examples, task: number): Examples => {
+  const tasks = label.length / a.length
+  return { a, b, label: a.map((_, i) => label[i * tasks + task]) }
+}
 
 /** Examples one after another: `parts` as the consecutive rows of a batch of batches. */
 export const concatenate = (parts: ReadonlyArray<Examples>): Examples => {

@@ -1,9 +1,8 @@
 /** The probes of a run: the pairs whose centroids are watched (experiment.md §5). */
 import { Effect } from "effect"
-import { apply } from "../numerics/modular.ts"
 import { integers, stream } from "../numerics/random.ts"
 import type { Dataset, ProbeConfig } from "./contracts.ts"
-import { type Examples, loadPairs, take } from "./pairs.ts"
+import { type Examples, gridPairs, loadPairs, ofTask, take } from "./pairs.ts"
 
 /** What is wrong with probes on a data set, or true: a Schema's filter. */
 export const problemOfProbes = ({
@@ -23,20 +22,10 @@ export const problemOfProbes = ({
     : true
 }
 
-/** All p² pairs, a-major, with the label of one task. */
-const grid = ({ operations, modulus }: Dataset, task: number): Examples => {
-  const residue = Array.from({ length: modulus }, (_, value) => value)
-  const a = Int32Array.from(residue.flatMap((first) => residue.map(() => first)))
-  const b = Int32Array.from(residue.flatMap(() => residue))
-  return { a, b, label: a.map((first, i) => apply(operations[task], first, b[i], modulus)) }
-}
-
 /** All pairs of a data set's table, a-major, with the label of one task. */
 export const tablePairs = Effect.fn("tablePairs")(function* (data: Dataset, task: number) {
   const { all } = yield* loadPairs(data)
-  const label = all.a.map((_, i) => all.label[i * data.operations.length + task])
-  const pairs: Examples = { a: all.a, b: all.b, label }
-  return pairs
+  return ofTask(all, task)
 })
 
 /** Pairs with the index of their correct logit, task·p + label, in place of the label: what centroids take. */
@@ -52,7 +41,7 @@ export const drawProbes = Effect.fn("drawProbes")(function* (
   { probes, from, task }: Pick<ProbeConfig, "probes" | "from" | "task">,
   seed: number,
 ) {
-  const pairs = from === "grid" ? grid(data, task) : yield* tablePairs(data, task)
+  const pairs = from === "grid" ? ofTask(gridPairs(data), task) : yield* tablePairs(data, task)
   const places = integers(stream(seed, "probe"), probes, pairs.a.length)
   return asProbes(take(pairs, places), data, task)
 })

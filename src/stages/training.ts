@@ -44,8 +44,14 @@ export const TrainConfig = Schema.Struct({
   maxSteps: Count(MOST_STEPS),
   /** Steps between checkpoints; each evaluates all pairs. */
   evaluateEvery: Count(10_000),
-  /** Stops once a test accuracy of `accuracy` (of every task) was seen `count` times. */
-  stop: Schema.Struct({ accuracy: Fraction, count: Count(MOST_STEPS), consecutive: Schema.Boolean }),
+  /** When training stops (`StopRule` of grokking.ts): once a test accuracy of `accuracy` was seen `count` times. */
+  stop: Schema.Struct({
+    accuracy: Fraction,
+    count: Count(MOST_STEPS),
+    consecutive: Schema.Boolean,
+    every: Count(MOST_STEPS),
+    latched: Schema.Boolean,
+  }),
 }).check(
   Schema.makeFilter(({ maxSteps, evaluateEvery }) =>
     maxSteps % evaluateEvery === 0
@@ -97,7 +103,7 @@ export const stepInputs = (
 type Evaluated = Pick<Checkpoint, "step" | "evaluation">
 
 const accuracies = (checkpoints: ReadonlyArray<Evaluated>): ReadonlyArray<Accuracy> =>
-  checkpoints.map(({ step, evaluation }) => ({ step, test: evaluation.testAccuracy }))
+  checkpoints.map(({ step, evaluation }) => ({ step, tasks: evaluation.taskTestAccuracy }))
 
 /** The step at which a training ends: where its stop rule holds, or maxSteps. */
 export const endOf = ({ stop, maxSteps }: TrainConfig, checkpoints: ReadonlyArray<Evaluated>): number =>

@@ -28,7 +28,7 @@ export const smallest: SingleConfig = {
   model: { width: 2, heads: 1, feedForward: 1, layers: 1 },
   train: { ...tiny.train, batchSize: 2, maxSteps: 2, evaluateEvery: 1 },
   capture: { ...tiny.capture, batchSize: 2 },
-  svd: { window: 2, rank: 1, points: 1, every: 1 },
+  svd: { ...tiny.svd, window: 2, rank: 1, points: 1 },
   probe: { ...tiny.probe, probes: 1, draws: 1 },
 }
 

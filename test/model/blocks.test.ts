@@ -23,6 +23,7 @@ import {
 import { assertClose, assertSameBits } from "./close.ts"
 import {
   eager,
+  multitaskPaperLayout,
   noise,
   paperLayout,
   paperOptimiser,
@@ -92,6 +93,18 @@ describe("the ranges of a block", () => {
       { from: 5 * d2, to: 6 * d2 },
     ])
     assert.strictEqual(sizeOfRanges(rangesOf(paperLayout, "mlp")), 2 * (2 * 256 * 128 + 256 + 128))
+    assert.deepStrictEqual(rangesOf(paperLayout, "full"), [{ from: 0, to: 290_401 }])
+    assert.deepStrictEqual(rangesOf(multitaskPaperLayout, "full"), [{ from: 0, to: 327_940 }])
+  })
+
+  it("that is full is every parameter once: embeddings, norms, biases and heads as well", () => {
+    fc.assert(
+      fc.property(layouts, (layout) => {
+        const everything = Array.from({ length: layout.size }, (_, i) => i)
+        assert.deepStrictEqual(covered(layout, "full"), everything)
+        assert.isUndefined(problemOfBlock("full", layout.shape))
+      }),
+    )
   })
 
   it("say what is read from and written to a flat vector, and nothing else", () => {

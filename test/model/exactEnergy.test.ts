@@ -69,10 +69,12 @@ const reference = (
   const [plus, minus] = [displaced(h), displaced(-h)]
   let total = 0
   for (let i = 0; i < n; i++) {
-    const x = float64.embed(layout, plus, a[i], b[i])
-    for (const coordinate of x.keys()) {
-      const value = (weights: float64.Weights, sign: number) =>
-        scalar(float64.logits(layout, weights, x.with(coordinate, x[coordinate] + sign * h)), i)
+    for (let coordinate = 0; coordinate < 2 * layout.shape.width; coordinate++) {
+      // Embeddings move with the parameters, where the block holds them.
+      const value = (weights: float64.Weights, sign: number) => {
+        const x = float64.embed(layout, weights, a[i], b[i])
+        return scalar(float64.logits(layout, weights, x.with(coordinate, x[coordinate] + sign * h)), i)
+      }
       const change = value(plus, 1) - value(plus, -1) - value(minus, 1) + value(minus, -1)
       total += (change / (4 * h * h)) ** 2
     }

@@ -88,6 +88,20 @@ export const taskLoss = (logits: tf.Tensor, label: tf.Tensor, tasks: number, tas
   return loss(ownLogits, tf.cast(tf.gather(label, tf.tensor1d(places, "int32")), "int32"))
 }
 
+/** Mean over examples of the logit of one task's head that its label names; shapes as for {@link taskLoss}. */
+export const taskLogit = (logits: tf.Tensor, label: tf.Tensor, tasks: number, task: number): tf.Scalar => {
+  const [n, outputs = 0] = logits.shape
+  const places = (step: number, first: number) =>
+    tf.tensor1d(
+      Array.from({ length: n }, (_, i) => i * step + first),
+      "int32",
+    )
+  const named = tf.cast(tf.gather(label, places(tasks, task)), "int32")
+  return tf.mean(
+    tf.gather(tf.reshape(logits, [-1]), tf.add(places(outputs, (task * outputs) / tasks), named)),
+  )
+}
+
 /** What an optimiser keeps for each parameter tensor. */
 export interface OptimiserState {
   readonly theta: ReadonlyArray<Float64Array>

@@ -2,12 +2,24 @@ import { assert, layer } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs"
 import { Effect } from "effect"
 import { unpack } from "../../src/model/layout.ts"
+import { meanLogit } from "../../src/model/loss.ts"
 import { stepScalars } from "../../src/model/optimizer.ts"
 import { f32, i32, program } from "../../src/model/Program.ts"
-import { blockGradient, evaluateExamples, trainSteps } from "../../src/model/programs.ts"
+import { blockGradient, blockLogitGradient, evaluateExamples, trainSteps } from "../../src/model/programs.ts"
 import { assertClose } from "./close.ts"
+import * as float64 from "./float64.ts"
 import * as plain from "./plain.ts"
-import { eager, paperOptimiser, randomExamples, randomTheta, run, runScan, smallLayout } from "./samples.ts"
+import {
+  eager,
+  noise,
+  paperOptimiser,
+  randomDirection,
+  randomExamples,
+  randomTheta,
+  run,
+  runScan,
+  smallLayout,
+} from "./samples.ts"
 
 const n = 16
 const layout = smallLayout(2)
@@ -42,32 +54,33 @@ const stacked = {
 const tasks = 3
 const multitask = smallLayout(2, tasks)
 
-/** Loss and gradient of each task of the plain model by itself, and its logits. */
-const plainTasks = program({
-  name: "plain tasks",
-  inputs: { theta: f32(multitask.size), a: i32(n), b: i32(n), label: i32(n * tasks) },
-  outputs: {
-    losses: f32(tasks),
-    gradients: f32(tasks, multitask.size),
-    logits: f32(n, tasks * modulus),
-  },
-  body: ({ theta, a, b, label }) => {
-    const logits = (flat: tf.Tensor) => plain.logits(multitask.shape, unpack(multitask, flat), a, b)
-    const all = Array.from({ length: tasks }, (_, task) =>
-      tf.valueAndGrad((flat: tf.Tensor) => plain.taskLoss(logits(flat), label, tasks, task))(theta),
-    )
-    return {
-      losses: tf.stack(all.map(({ value }) => value)),
-      gradients: tf.stack(all.map(({ grad }) => grad)),
-      logits: logits(theta),
-    }
-  },
-})
+/** Value and gradient of an objective of each task of the plain model by itself, and its logits. */
+const plainTasks = (objective: typeof plain.taskLoss) =>
+  program({
+    name: "plain tasks",
+    inputs: { theta: f32(multitask.size), a: i32(n), b: i32(n), label: i32(n * tasks) },
+    outputs: {
+      losses: f32(tasks),
+      gradients: f32(tasks, multitask.size),
+      logits: f32(n, tasks * modulus),
+    },
+    body: ({ theta, a, b, label }) => {
+      const logits = (flat: tf.Tensor) => plain.logits(multitask.shape, unpack(multitask, flat), a, b)
+      const all = Array.from({ length: tasks }, (_, task) =>
+        tf.valueAndGrad((flat: tf.Tensor) => objective(logits(flat), label, tasks, task))(theta),
+      )
+      return {
+        losses: tf.stack(all.map(({ value }) => value)),
+        gradients: tf.stack(all.map(({ grad }) => grad)),
+        logits: logits(theta),
+      }
+    },
+  })
 
 layer(eager)("the programs of a model of several tasks", (it) => {
   const theta = randomTheta(multitask, 6)
   const examples = randomExamples(multitask, n, 4)
-  const reference = run(plainTasks, { theta, ...examples })
+  const reference = run(plainTasks(plain.taskLoss), { theta, ...examples })
   const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0)
 
   it.effect("capture the gradient of the sum of the tasks' mean cross-entropies", () =>
@@ -89,6 +102,25 @@ layer(eager)("the programs of a model of several tasks", (it) => {
       assertClose(loss, [losses[task]], 1e-5)
       const start = task * multitask.size
       assertClose(gradient, gradients.subarray(start, start + multitask.attentionSize), 1e-5)
+    }),
+  )
+
+  it.effect("capture the gradient of the mean of the named logits, of one task or summed over them", () =>
+    Effect.gen(function* () {
+      const { losses, gradients } = yield* run(plainTasks(plain.taskLogit), { theta, ...examples })
+      const ofTask = (task: number) => {
+        const start = task * multitask.size
+        return gradients.subarray(start, start + multitask.attentionSize)
+      }
+      for (const task of [0, 1, 2]) {
+        const own = yield* run(blockLogitGradient(multitask, n, task), { theta, ...examples })
+        assertClose(own.loss, [losses[task]], 1e-5, `logit of task ${task}`)
+        assertClose(own.gradient, ofTask(task), 1e-5, `gradient of task ${task}`)
+      }
+      const summed = yield* run(blockLogitGradient(multitask, n), { theta, ...examples })
+      assertClose(summed.loss, [sum(losses)], 1e-5)
+      const expected = ofTask(0).map((value, i) => value + ofTask(1)[i] + ofTask(2)[i])
+      assertClose(summed.gradient, expected, 1e-5)
     }),
   )
 
@@ -190,6 +222,63 @@ layer(eager)("the programs", (it) => {
       const { loss, gradient } = yield* run(blockGradient(layout, n), { theta, ...batch })
       assertClose(loss, expected.loss, 1e-5)
       assertClose(gradient, expected.gradient.subarray(0, layout.attentionSize), 1e-5)
+    }),
+  )
+
+  it.effect("capture the derivative of the mean of the named logits, as differences in float64 have it", () =>
+    Effect.gen(function* () {
+      const [batch] = batches
+      const mean = (at: Float64Array) => {
+        const weights = float64.weightsOf(layout, at)
+        const named = Array.from(batch.a, (a, i) => {
+          const x = float64.embed(layout, weights, a, batch.b[i])
+          return float64.logits(layout, weights, x)[batch.label[i]]
+        })
+        return named.reduce((sum, logit) => sum + logit) / n
+      }
+      const { loss, gradient } = yield* run(blockLogitGradient(layout, n, undefined, "full"), {
+        theta,
+        ...batch,
+      })
+      assertClose(loss, [mean(Float64Array.from(theta))], 1e-5)
+      const h = 1e-4
+      for (const seed of [1, 2, 3]) {
+        const v = randomDirection(layout.size, seed)
+        const moved = (sign: number) => Float64Array.from(theta, (w, i) => w + sign * h * v[i])
+        const expected = (mean(moved(1)) - mean(moved(-1))) / (2 * h)
+        const along = gradient.reduce((sum, g, i) => sum + g * v[i], 0)
+        assert.closeTo(along, expected, 1e-5 * Math.hypot(...gradient))
+      }
+    }),
+  )
+
+  it.effect("find the named logits, whatever the other logits are", () =>
+    Effect.gen(function* () {
+      const logits = noise(1, 2 * 6)
+      // Two examples, two tasks of three classes.
+      const label = Int32Array.of(2, 0, 1, 2)
+      const picks = [
+        [logits[2], logits[3]],
+        [logits[7], logits[11]],
+      ]
+      const { all, first, second, gradient } = yield* run(
+        program({
+          name: "mean logit",
+          inputs: { logits: f32(2, 6), label: i32(4) },
+          outputs: { all: f32(), first: f32(), second: f32(), gradient: f32(2, 6) },
+          body: ({ logits, label }) => ({
+            all: meanLogit(logits, label),
+            first: meanLogit(logits, label, 0),
+            second: meanLogit(logits, label, 1),
+            gradient: tf.grad((z: tf.Tensor) => meanLogit(z, label, 1))(logits),
+          }),
+        }),
+        { logits, label },
+      )
+      assertClose(first, [(picks[0][0] + picks[1][0]) / 2], 1e-6)
+      assertClose(second, [(picks[0][1] + picks[1][1]) / 2], 1e-6)
+      assertClose(all, [first[0] + second[0]], 1e-6)
+      assertClose(gradient, [0, 0, 0, 0.5, 0, 0, 0, 0, 0, 0, 0, 0.5], 0)
     }),
   )
 

@@ -20,6 +20,7 @@ const matches = (block: Block, part: string): boolean => {
 export const slotsOf = ({ parameters, shape }: Layout, block: Block): ReadonlyArray<number> =>
   parameters.flatMap(({ name, offset, size, shape: [rows] }) =>
     Array.from({ length: size }, (_, i) => i).flatMap((i) => {
+      if (block === "full") return [offset + i]
       const part = partOf(name, Math.floor((i * rows) / size), shape.width)
       return part !== undefined && matches(block, part) ? [offset + i] : []
     }),

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Matrix, solve } from "ml-matrix"
 import { discreteLogs } from "../../src/numerics/discreteLog.ts"
-import { bases, type Family, harmonicFit, readOut } from "../../src/numerics/fourier.ts"
+import { bases, type Family, harmonicFit, jointRegression, readOut } from "../../src/numerics/fourier.ts"
 import { apply, type Operation } from "../../src/numerics/modular.ts"
 import { normals, stream } from "../../src/numerics/random.ts"
 import { assertClose } from "../model/close.ts"
@@ -196,5 +196,118 @@ describe("readOut", () => {
     assert.isTrue(r2.every(Number.isNaN))
     assert.isNaN(bestFrequency)
     assert.isNaN(bestR2)
+  })
+})
+
+describe("jointRegression", () => {
+  /** Of every frequency of every variable of the family, together. */
+  const allAngles = (family: Family): Array<Float64Array> =>
+    Array.from({ length: Math.floor(family.period / 2) }, (_, k) => anglesOf(family, k + 1)).flat()
+
+  /** Share of the scores' variation that lies between residues: what any function of the residue can explain. */
+  const betweenResidues = (scores: Float64Array, residues: Int32Array): number => {
+    const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value) / values.length
+    const all = Array.from(scores)
+    const squares = all.map((score) => (score - mean(all)) ** 2)
+    const between = all.map(
+      (_, i) => (mean(all.filter((_, j) => residues[j] === residues[i])) - mean(all)) ** 2,
+    )
+    return mean(between) / mean(squares)
+  }
+
+  const scoresOf = (family: Family) => [
+    normals(stream(1, "noise"), family.variables[0].length),
+    wave(family, 2, 0.5),
+  ]
+
+  it.each([
+    ["add", 11, 1],
+    ["add", 11, 0.6],
+    ["mul", 13, 1],
+    ["mul", 13, 0.6],
+    ["x2_y2", 12, 1],
+    ["x2_y2", 12, 0.7],
+  ] as const)(
+    "agrees with least squares on all waves of a family at once (%s mod %i, %d of the pairs)",
+    (operation, p, keep) => {
+      for (const family of familiesOf(operation, p, keep)) {
+        const { family: name, r2 } = jointRegression(family)
+        assert.strictEqual(name, family.name)
+        for (const scores of scoresOf(family)) {
+          assert.closeTo(r2(scores), reference(scores, allAngles(family)), 1e-9, name)
+        }
+      }
+    },
+  )
+
+  it.each([
+    ["add", 11, 1],
+    ["add", 11, 0.5],
+    ["mul", 13, 1],
+    ["mul", 13, 0.5],
+    ["x2_y2", 12, 0.7],
+  ] as const)(
+    "of one variable explains what lies between its residues (%s mod %i, %d of the pairs)",
+    (operation, p, keep) => {
+      for (const family of familiesOf(operation, p, keep)) {
+        if (family.variables.length > 1) continue
+        for (const scores of scoresOf(family)) {
+          const expected = betweenResidues(scores, family.variables[0])
+          assert.closeTo(jointRegression(family).r2(scores), expected, 1e-10, family.name)
+        }
+      }
+    },
+  )
+
+  it("of a & b has the 193 columns of the paper, and on its full grid explains what a and b do, added", () => {
+    const [, a, b, both] = familiesOf("add", 97)
+    assert.lengthOf([1, ...allAngles(both).flatMap(() => ["cos", "sin"])], 193)
+    const scores = wave(both, 9, 2)
+    const share = jointRegression(both).r2(scores)
+    assert.closeTo(share, jointRegression(a).r2(scores) + jointRegression(b).r2(scores), 1e-10)
+    assert.isAbove(share, 0.1)
+    assert.isBelow(share, 0.5)
+  })
+
+  it("is the sum of single frequencies on a full grid, and not for mul, whose pairs leave 0 out", () => {
+    for (const [operation, adds] of [
+      ["add", true],
+      ["mul", false],
+    ] as const) {
+      const families = familiesOf(operation, 13)
+      const scores = normals(stream(1, "noise"), families[0].variables[0].length)
+      const sums = readOut([scores], families).map(({ r2 }) => r2.reduce((sum, value) => sum + value))
+      for (const [i, family] of families.slice(0, 4).entries()) {
+        const gap = Math.abs(jointRegression(family).r2(scores) - sums[i])
+        if (adds) assert.isBelow(gap, 1e-10, family.name)
+        else assert.isAbove(gap, 1e-4, family.name)
+      }
+    }
+  })
+
+  it("explains any function of its variables whole, and never less than its best frequency", () => {
+    for (const [operation, keep] of [
+      ["add", 0.6],
+      ["mul", 1],
+    ] as const) {
+      const families = familiesOf(operation, 13, keep)
+      const z = normals(stream(3, "noise"), 26)
+      for (const family of families) {
+        const { variables } = family
+        const any = Float64Array.from(variables[0], (_, x) =>
+          variables.reduce((sum, residues, v) => sum + z[13 * v + residues[x]], 0),
+        )
+        assert.closeTo(jointRegression(family).r2(any), 1, 1e-10, family.name)
+        const noisy = wave(family, 3, 1)
+        const [{ bestR2 }] = readOut([noisy], [family])
+        assert.isAtLeast(jointRegression(family).r2(noisy), bestR2 - 1e-12, family.name)
+      }
+    }
+  })
+
+  it("has no number for constant scores and for scores that are not finite", () => {
+    const { r2 } = jointRegression(familiesOf("add", 5)[3])
+    assert.isNaN(r2(new Float64Array(25).fill(0.3)))
+    assert.isNaN(r2(normals(stream(1, "noise"), 25).with(3, Number.NaN)))
   })
 })

@@ -1,25 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import {
-  bootstrapInterval,
   geometricMean,
-  holm,
+  intervalOf,
+  isEquivalent,
   permutationTest,
-  signTest,
+  sampleMean,
+  studentQuantile,
+  tableMean,
 } from "../../src/numerics/inference.ts"
-import { mean, median } from "../../src/numerics/statistics.ts"
 
 const finite = fc.double({ min: -1e3, max: 1e3, noNaN: true })
 const samples = (minLength: number, maxLength: number) => fc.array(finite, { minLength, maxLength })
-const probability = fc.double({ min: 0, max: 1, noNaN: true })
-
-/** Both ends, which the test takes to be there. */
-const ends = (...[values, options]: Parameters<typeof bootstrapInterval>): [number, number] => {
-  const { low, high } = bootstrapInterval(values, options)
-  assert.isNotNull(low)
-  assert.isNotNull(high)
-  return [low ?? Number.NaN, high ?? Number.NaN]
-}
 
 describe("geometricMean", () => {
   it("is the root of the product", () => {
@@ -33,157 +25,148 @@ describe("geometricMean", () => {
   })
 })
 
-describe("bootstrapInterval", () => {
-  it("has no ends for one value or none", () => {
-    for (const values of [[], [3]]) {
-      assert.deepStrictEqual(bootstrapInterval(values, { seed: 1 }), { low: null, high: null })
+describe("studentQuantile", () => {
+  // scipy.stats.t.ppf.
+  it.each([
+    [0.975, 1, 12.706204736174694],
+    [0.975, 2, 4.302652729749462],
+    [0.95, 2, 2.9199855803537242],
+    [0.975, 3, 3.1824463052837078],
+    [0.975, 5, 2.5705818356363146],
+    [0.975, 10, 2.228138851986274],
+    [0.975, 30, 2.0422724563012378],
+  ])("%d with %i degrees of freedom is %d", (p, degrees, expected) => {
+    assert.closeTo(studentQuantile(p, degrees), expected, 1e-9)
+    assert.closeTo(studentQuantile(1 - p, degrees), -expected, 1e-9)
+  })
+
+  it("is 0 in the middle, Cauchy's for one degree, and normal for many", () => {
+    for (const degrees of [1, 2, 7, 40]) assert.closeTo(studentQuantile(0.5, degrees), 0, 1e-12)
+    for (const p of [0.6, 0.9, 0.99]) {
+      assert.closeTo(studentQuantile(p, 1), Math.tan(Math.PI * (p - 0.5)), 1e-9)
+      // t with two degrees: (2p − 1) √(2 / (4 p (1 − p))).
+      assert.closeTo(studentQuantile(p, 2), (2 * p - 1) * Math.sqrt(2 / (4 * p * (1 - p))), 1e-9)
     }
+    assert.closeTo(studentQuantile(0.975, 100_000), 1.959963984540054, 1e-4)
   })
 
-  it("runs from the smallest to the largest of three seeds, at 95 %", () => {
-    assert.deepStrictEqual(ends([101, 327, 217], { seed: 1 }), [101, 327])
-    // At 90 % as well: 1/27 < 5 % < 4/27, so the second smallest of 27 means it is.
-    assert.deepStrictEqual(ends([3, 0, 9], { seed: 1, level: 0.9 }), [1, 7])
-  })
-
-  // numpy.quantile(…, method="inverted_cdf") over itertools.product, and its mirror image.
-  it("is exact for few values: the means of all 256 resamples of four", () => {
-    assert.deepStrictEqual(ends([3, 1, 4, 1.5], { seed: 1 }), [1.25, 3.5])
-  })
-
-  it("takes another statistic: the geometric means of all 3125 resamples of five", () => {
-    const [low, high] = ends([2, 8, 4, 1, 16], { seed: 1, level: 0.9, statistic: geometricMean })
-    assert.closeTo(low, 2, 1e-12)
-    assert.closeTo(high, 8, 1e-12)
-  })
-
-  it("leaves out the whole number of resamples that the level says, whatever its rounding", () => {
-    // A statistic that numbers the 3125 resamples of 0 … 4; (1 − 0.84) / 2 · 3125 is 250, or a little more in float64.
-    const number = (xs: ArrayLike<number>) => Array.from(xs).reduce((sum, digit) => 5 * sum + digit, 0)
-    assert.deepStrictEqual(ends([0, 1, 2, 3, 4], { seed: 1, level: 0.84, statistic: number }), [249, 2875])
-  })
-
-  it("does not depend on the seed where it is exact, and does where it is drawn", () => {
-    const values = [3, 1, 4, 1.5, 9, 2.6]
-    assert.deepStrictEqual(ends(values, { seed: 1 }), ends(values, { seed: 2 }))
-    const seven = [...values, 5.3]
-    assert.deepStrictEqual(ends(seven, { seed: 1 }), ends(seven, { seed: 1 }))
-    assert.notDeepEqual(ends(seven, { seed: 1, resamples: 500 }), ends(seven, { seed: 2, resamples: 500 }))
-  })
-
-  // LSAT of Efron's 15 law schools; scipy.stats.bootstrap, percentile, 100,000 resamples: 580.5, 621.2 ± 0.15.
-  it("agrees with SciPy on the law schools", () => {
-    const scores = [576, 635, 558, 578, 666, 580, 555, 661, 651, 605, 653, 575, 545, 572, 594]
-    const [low, high] = ends(scores, { seed: 4 })
-    assert.closeTo(low, 580.5, 1)
-    assert.closeTo(high, 621.2, 1)
-  })
-
-  it("on logarithms is that of the geometric mean", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.double({ min: 0.1, max: 100, noNaN: true }), { minLength: 2, maxLength: 4 }),
-        (xs) => {
-          const logs = ends(xs.map(Math.log), { seed: 1 })
-          ends(xs, { seed: 1, statistic: geometricMean }).forEach((end, i) => {
-            assert.closeTo(end, Math.exp(logs[i]), 1e-9 * end)
-          })
-        },
-      ),
-      { numRuns: 30 },
-    )
-  })
-
-  it("lies within the values, and a wider level holds a narrower one", () => {
-    fc.assert(
-      fc.property(samples(2, 9), (xs) => {
-        const options = { seed: 3, resamples: 400 }
-        const [low, high] = ends(xs, options)
-        const [narrowLow, narrowHigh] = ends(xs, { ...options, level: 0.5 })
-        const rounding = 1e-9
-        assert.isAtLeast(low, Math.min(...xs) - rounding)
-        assert.isAtMost(high, Math.max(...xs) + rounding)
-        assert.isAtMost(low, narrowLow)
-        assert.isAtMost(narrowLow, narrowHigh)
-        assert.isAtMost(narrowHigh, high)
-      }),
-      { numRuns: 40 },
-    )
-  })
-
-  it("mirrors when the values do", () => {
-    fc.assert(
-      fc.property(samples(2, 5), (xs) => {
-        const [low, high] = ends(xs, { seed: 3 })
-        const [mirroredLow, mirroredHigh] = ends(
-          xs.map((x) => -x),
-          { seed: 3 },
-        )
-        assert.closeTo(mirroredLow, -high, 1e-9)
-        assert.closeTo(mirroredHigh, -low, 1e-9)
-      }),
-      { numRuns: 30 },
-    )
-  })
-
-  it("is NaN when a value is, whatever the statistic does with it", () => {
-    for (const n of [3, 9]) {
-      const values = Float64Array.from({ length: n }, (_, i) => (i === 1 ? Number.NaN : i))
-      for (const statistic of [mean, median]) {
-        const { low, high } = bootstrapInterval(values, { seed: 1, statistic, resamples: 100 })
-        assert.isNaN(low)
-        assert.isNaN(high)
-      }
+  it("is NaN for no probability, and for no whole number of degrees", () => {
+    for (const [p, degrees] of [
+      [0, 3],
+      [1, 3],
+      [Number.NaN, 3],
+      [0.5, 0],
+      [0.5, 1.5],
+    ]) {
+      assert.isNaN(studentQuantile(p, degrees))
     }
   })
 })
 
-const signs = (positive: number, negative: number): Array<number> => [
-  ...Array.from({ length: positive }, (_, i) => i + 1),
-  ...Array.from({ length: negative }, (_, i) => -i - 0.5),
-]
-
-describe("signTest", () => {
-  // scipy.stats.binomtest(k, n).pvalue, SciPy 1.17.1.
-  it.each([
-    [3, 0, 0.25],
-    [2, 7, 0.1796875],
-    [3, 7, 0.34375],
-    [13, 2, 0.00738525390625],
-    [40, 60, 0.05688793364098089],
-    [5, 5, 1],
-    [0, 0, 1],
-  ])("of %i positive and %i negative differences gives %d", (positive, negative, p) => {
-    assert.closeTo(signTest(signs(positive, negative)).p, p, 1e-13)
+describe("sampleMean", () => {
+  it("has the standard deviation of the sample over √n for its error", () => {
+    const { mean, standardError, degrees } = sampleMean([101, 327, 217])
+    assert.closeTo(mean, 215, 1e-12)
+    assert.closeTo(standardError, Math.sqrt((114 ** 2 + 112 ** 2 + 2 ** 2) / 2 / 3), 1e-12)
+    assert.strictEqual(degrees, 2)
   })
 
-  it("drops zeros, also from what is attainable", () => {
-    assert.deepStrictEqual(signTest([0, 1, 0, 2, 3]), signTest([1, 2, 3]))
-    assert.deepStrictEqual(signTest([1, 2, 3]), { p: 0.25, attainable: 0.25 })
-    assert.deepStrictEqual(signTest([1]), { p: 1, attainable: 1 })
-    assert.deepStrictEqual(signTest([0, 0]), { p: 1, attainable: 1 })
+  it("has no error for one value", () => {
+    const { mean, standardError } = sampleMean([3])
+    assert.strictEqual(mean, 3)
+    assert.isNaN(standardError)
+  })
+})
+
+describe("tableMean", () => {
+  const tableOf = (values: ReadonlyArray<ReadonlyArray<number>>) =>
+    values.flatMap((row, i) => row.map((value, j) => ({ row: `row ${i}`, column: `column ${j}`, value })))
+
+  it("leaves out of its error what rows and columns have in common", () => {
+    const additive = [0, 5, 20].map((row) => [1, 2, 7, 11].map((column) => row + column))
+    const { mean, standardError, degrees } = tableMean(tableOf(additive))
+    assert.closeTo(mean, 25 / 3 + 21 / 4, 1e-12)
+    assert.closeTo(standardError, 0, 1e-12)
+    assert.strictEqual(degrees, 6)
   })
 
-  it("takes an infinite difference by its sign", () => {
-    assert.deepStrictEqual(signTest([Number.POSITIVE_INFINITY, 2, -1]), signTest([5, 2, -1]))
+  it("has the residual of rows and columns for its error", () => {
+    // Residuals ±1/4 on a table of two by two: one degree of freedom, Σ = 1/4, over four values.
+    const { mean, standardError, degrees } = tableMean(
+      tableOf([
+        [1, 2],
+        [3, 5],
+      ]),
+    )
+    assert.deepStrictEqual({ mean, standardError, degrees }, { mean: 2.75, standardError: 0.25, degrees: 1 })
   })
 
-  it("is symmetric, attainable at least, and attained when all signs agree", () => {
+  it("does not change its error when a row or a column is shifted", () => {
     fc.assert(
-      fc.property(fc.nat(40), fc.nat(40), (positive, negative) => {
-        const { p, attainable } = signTest(signs(positive, negative))
-        assert.isAtLeast(p, attainable)
-        assert.isAtMost(p, 1)
-        assert.strictEqual(p, signTest(signs(negative, positive)).p)
-        assert.strictEqual(signTest(signs(positive + negative, 0)).p, attainable)
+      fc.property(samples(12, 12), finite, finite, (values, byRow, byColumn) => {
+        const rows = [0, 1, 2].map((i) => values.slice(4 * i, 4 * i + 4))
+        const shifted = rows.map((row, i) =>
+          row.map((value, j) => value + (i === 1 ? byRow : 0) + (j === 2 ? byColumn : 0)),
+        )
+        const [one, other] = [tableMean(tableOf(rows)), tableMean(tableOf(shifted))]
+        assert.closeTo(other.standardError, one.standardError, 1e-9)
+        assert.closeTo(other.mean, one.mean + byRow / 3 + byColumn / 4, 1e-9)
       }),
     )
   })
 
-  it("is NaN for NaN, and for more differences than it can count", () => {
-    assert.isNaN(signTest([1, Number.NaN]).p)
-    assert.isNaN(signTest(signs(600, 600)).p)
-    assert.closeTo(signTest(signs(500, 500)).p, 1, 1e-12)
+  it("has no error where the table is not full, or is one row", () => {
+    const full = tableOf([
+      [1, 2],
+      [3, 5],
+    ])
+    const twice = [...full.slice(0, 3), full[0]]
+    for (const entries of [full.slice(1), twice, tableOf([[1, 2, 3]])]) {
+      assert.isNaN(tableMean(entries).standardError)
+    }
+  })
+})
+
+describe("intervalOf", () => {
+  it("is the mean and Student's quantile times its error, at both sides", () => {
+    const { low, high } = intervalOf(sampleMean([101, 327, 217]))
+    const half = 4.302652729749462 * Math.sqrt((114 ** 2 + 112 ** 2 + 2 ** 2) / 6)
+    assert.closeTo(low ?? Number.NaN, 215 - half, 1e-9)
+    assert.closeTo(high ?? Number.NaN, 215 + half, 1e-9)
+  })
+
+  it("has no ends without an error", () => {
+    for (const values of [[], [3], [1, Number.NaN]]) {
+      assert.deepStrictEqual(intervalOf(sampleMean(values)), { low: null, high: null })
+    }
+  })
+
+  it("holds the mean, mirrors when the values do, and a wider level holds a narrower one", () => {
+    fc.assert(
+      fc.property(samples(2, 9), (values) => {
+        const fitted = sampleMean(values)
+        const [wide, narrow] = [intervalOf(fitted), intervalOf(fitted, 0.5)]
+        const order = [wide.low, narrow.low, fitted.mean, narrow.high, wide.high].map(
+          (end) => end ?? Number.NaN,
+        )
+        for (const [i, end] of order.slice(1).entries()) assert.isAtMost(order[i], end)
+        const mirrored = intervalOf(sampleMean(values.map((value) => -value)))
+        assert.closeTo(mirrored.low ?? Number.NaN, -(wide.high ?? Number.NaN), 1e-6)
+      }),
+    )
+  })
+})
+
+describe("isEquivalent", () => {
+  it("asks whether the 90 % interval lies within the margin", () => {
+    // Half of the interval: 2.92 √(1/3) = 1.686.
+    const fitted = sampleMean([-1, 0, 1])
+    assert.isTrue(isEquivalent(fitted, 1.69))
+    assert.isFalse(isEquivalent(fitted, 1.68))
+    const shifted = sampleMean([0, 1, 2])
+    assert.isTrue(isEquivalent(shifted, 2.69))
+    assert.isFalse(isEquivalent(shifted, 2.68))
+    assert.isFalse(isEquivalent(sampleMean([0]), 100), "nothing is known of one value")
   })
 })
 
@@ -271,48 +254,5 @@ describe("permutationTest", () => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) assert.isNaN(test([1, value]).p)
     assert.isNaN(permutationTest([1, 2], [1], { paired: true }).p)
     assert.isNaN(permutationTest([1], [1, 2], { paired: true }).p)
-  })
-})
-
-describe("holm", () => {
-  // R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm").
-  it("agrees with R", () => {
-    const expected = [0.03, 0.06, 0.06, 0.02]
-    holm([0.01, 0.04, 0.03, 0.005]).forEach((p, i) => {
-      assert.closeTo(p, expected[i], 1e-15)
-    })
-  })
-
-  it("caps at 1, keeps ties equal, and leaves NaN where it was", () => {
-    assert.deepStrictEqual(holm([0.9, 0.9]), Float64Array.of(1, 1))
-    assert.deepStrictEqual(holm([0.25, Number.NaN, 0.25]), Float64Array.of(0.5, Number.NaN, 0.5))
-    assert.deepStrictEqual(holm([0.02]), Float64Array.of(0.02))
-    assert.deepStrictEqual(holm([]), Float64Array.of())
-  })
-
-  it("keeps the order, is never below the raw values nor above Bonferroni's", () => {
-    fc.assert(
-      fc.property(fc.array(probability, { maxLength: 20 }), (ps) => {
-        const adjusted = holm(ps)
-        ps.forEach((p, i) => {
-          assert.isAtLeast(adjusted[i], p)
-          assert.isAtMost(adjusted[i], Math.min(1, ps.length * p))
-          ps.forEach((other, j) => {
-            if (p <= other) assert.isAtMost(adjusted[i], adjusted[j])
-          })
-        })
-      }),
-    )
-  })
-
-  it("rejects what the step-down procedure rejects", () => {
-    fc.assert(
-      fc.property(fc.array(probability, { maxLength: 12 }), fc.constantFrom(0.05, 0.2, 0.6), (ps, level) => {
-        const sorted = ps.toSorted((left, right) => left - right)
-        const firstKept = sorted.findIndex((p, rank) => (ps.length - rank) * p > level)
-        const rejected = firstKept === -1 ? ps.length : firstKept
-        assert.strictEqual(holm(ps).filter((p) => p <= level).length, rejected)
-      }),
-    )
   })
 })

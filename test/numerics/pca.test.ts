@@ -42,10 +42,22 @@ describe("principalComponents", () => {
 
   it("finds the direction of a line, with the sign of its largest entry", () => {
     const rows = Float32Array.from([-3, 0, 3, 6].flatMap((t) => [1 + 2 * t, 7 - t, 4 + 2 * t]))
-    const { variances, scores } = principalComponents(rows, 4, 3)
+    const { variances, direction, scores } = principalComponents(rows, 4, 3)
     // t has variance 15 and the direction (2, −1, 2) / 3 moves by 3 for each unit of t.
     assertClose(variances, [135, 0, 0], 1e-12)
+    assertClose(direction(0), [2 / 3, -1 / 3, 2 / 3], 1e-12)
     assertClose(scores(0), [-13.5, -4.5, 4.5, 13.5], 1e-12)
+  })
+
+  it("gives orthonormal directions, along which the centred rows have their scores", () => {
+    const [n, d] = [12, 5]
+    const rows = samples(3, n, d)
+    const { direction, scores } = principalComponents(rows, n, d)
+    const centred = Matrix.from1DArray(n, d, Array.from(rows)).center("column")
+    const directions = new Matrix(Array.from({ length: d }, (_, k) => Array.from(direction(k))))
+    assertClose(directions.mmul(directions.transpose()).to1DArray(), Matrix.eye(d).to1DArray(), 1e-12)
+    const along = centred.mmul(directions.transpose())
+    for (let k = 0; k < d; k++) assertClose(scores(k), along.getColumn(k), 1e-12, `component ${k}`)
   })
 
   it("gives scores of mean 0 and of the variances, not correlated with one another", () => {

@@ -16,13 +16,14 @@ const data = /^generate-data/
 const training = { readers: /^train/, again: /^(?!generate-data)/ }
 /** The rule never holds in so short a training: the trajectory is the same, and so is everything after it. */
 const stopping = { readers: /^train/, again: /^train/ }
-const capturing = { readers: /^capture-gradients/, again: /capture|gradient/ }
+const capturing = { readers: /^capture-gradients/, again: /gradient|random-logits|permuted-labels/ }
 const windowing = { readers: /^rolling-svd/, again: /svd|coupling/ }
 const placing = { readers: /^(rolling-svd|measure-null)/, again: /svd|null|coupling/ }
 const probing = { readers: /^measure-null/, again: /null|coupling/ }
 
 export const leaves: Readonly<Record<string, Leaf>> = {
-  seed: { value: 43, readers: /^(?!rolling-svd)/, again: all },
+  // What runs are measured with is drawn under a key of its own.
+  seed: { value: 43, readers: /^(generate-data|train)/, again: all },
   "data.operation": { value: "sub", readers: data, again: all },
   "data.modulus": { value: 11, readers: data, again: all },
   "data.trainFraction": { value: 0.6, readers: data, again: all },
@@ -45,16 +46,29 @@ export const leaves: Readonly<Record<string, Leaf>> = {
   "train.stop.accuracy": { value: 0.99, ...stopping },
   "train.stop.count": { value: 21, ...stopping },
   "train.stop.consecutive": { value: true, ...stopping },
+  "train.stop.every": { value: 10, ...stopping },
+  "train.stop.latched": { value: true, ...stopping },
   block: {
     value: "mlp",
     // Gradient rows are of the block that was captured.
     readers: /^(capture-gradients|measure-null|(rolling-svd|measure-coupling) update)/,
     again: /^(?!generate-data|train)/,
   },
+  sampling: {
+    value: "per-seed",
+    readers: /^(capture-gradients|measure-null|measure-coupling)/,
+    again: /^(?!generate-data|train|rolling-svd update)/,
+  },
   "capture.batch": { value: "train", ...capturing },
   "capture.batchSize": { value: 9, ...capturing },
   "capture.task": { value: 0, ...capturing },
-  "capture.stride": { value: 5, ...capturing },
+  "capture.stride": { value: 2, ...capturing },
+  // Captured anew, the gradients of the loss are the same.
+  "capture.objectiveDraw": {
+    value: 1,
+    readers: /^capture-gradients/,
+    again: /^capture-gradients|random-logits|permuted-labels/,
+  },
   "svd.window": { value: 3, ...windowing },
   "svd.rank": { value: 3, ...windowing },
   "svd.points": { value: 2, ...placing },
@@ -66,8 +80,8 @@ export const leaves: Readonly<Record<string, Leaf>> = {
   "probe.draws": { value: 4, ...probing },
 }
 
-/** One operation has one task: another is refused. */
-export const ONLY_VALUE = "probe.task"
+/** Leaves with tests of their own: one operation has one task; the others change which nodes there are. */
+export const APART = ["probe.task", "capture.objective", "svd.updates"]
 
 /** A schedule of another kind has more fields. */
 const beside: Readonly<Record<string, object>> = {

@@ -18,7 +18,7 @@ export const tiny: SingleConfig = {
   model: { width: 8, heads: 2, feedForward: 8, layers: 2 },
   train: { ...smoke.train, batchSize: 8, maxSteps: 50, evaluateEvery: 5 },
   capture: { ...smoke.capture, batchSize: 8 },
-  svd: { window: 4, rank: 2, points: 3, every: 1 },
+  svd: { ...smoke.svd, window: 4, rank: 2, points: 3 },
   probe: { ...smoke.probe, probes: 8, draws: 3 },
 }
 
@@ -69,10 +69,15 @@ export const runSingle = Effect.fn("runSingle")(function* (config: SingleConfig)
   return yield* Effect.gen(function* () {
     const data = yield* resolve(nodes.data)
     const run = yield* resolve(nodes.run)
-    const couplings = yield* Effect.forEach(nodes.couplings, ({ kind, direction, coupling }) =>
-      Effect.map(resolve(coupling), (output) => ({ kind, direction, ...output })),
+    const couplings = yield* Effect.forEach(nodes.couplings, ({ kind, placement, coupling }) =>
+      Effect.map(resolve(coupling), (output) => ({ kind, placement, ...output })),
     )
-    return { data, run, couplings, computed, cached }
+    const gradients = yield* Effect.all({
+      gradient: resolve(nodes.gradients.gradient),
+      "random-logits": resolve(nodes.gradients["random-logits"]),
+      "permuted-labels": resolve(nodes.gradients["permuted-labels"]),
+    })
+    return { data, run, gradients, couplings, computed, cached }
   }).pipe(
     Effect.provide(
       Layer.fresh(StageRunner.layer().pipe(Layer.provide(Executor.inProcess()))).pipe(

@@ -1,20 +1,33 @@
 import { assert, layer } from "@effect/vitest"
+import * as tf from "@tensorflow/tfjs"
 import { Effect, Schema } from "effect"
 import { type Block, blocks, rangesOf, sizeOfRanges } from "../../src/model/blocks.ts"
+import { unpack } from "../../src/model/layout.ts"
+import { f32, i32, program } from "../../src/model/Program.ts"
 import { blockGradient, clippedGradient } from "../../src/model/programs.ts"
-import { stream } from "../../src/numerics/random.ts"
+import { integers, permutation, stream } from "../../src/numerics/random.ts"
 import { float32, getTensors } from "../../src/services/artifacts.ts"
 import { TensorEngine } from "../../src/services/TensorEngine.ts"
 import { type CaptureConfig, captureGradients } from "../../src/stages/captureGradients.ts"
-import { draw, type Examples, loadPairs } from "../../src/stages/pairs.ts"
+import { generateData } from "../../src/stages/generateData.ts"
+import { draw, type Examples, gridPairs, loadPairs, take } from "../../src/stages/pairs.ts"
 import { stepInputs } from "../../src/stages/training.ts"
 import { openTrajectory } from "../../src/stages/trajectory.ts"
 import { assertClose, assertSameBits } from "../model/close.ts"
+import * as plain from "../model/plain.ts"
+import { eager, run as runOnce } from "../model/samples.ts"
 import { slotsOf } from "../model/slots.ts"
 import { tiny } from "../pipelines/tiny.ts"
 import { memoryCursor, seed, trainTiny, workbench } from "./tinyRun.ts"
 
-const config: CaptureConfig = { batch: "mixed", batchSize: 8, task: null, stride: 1 }
+const config: CaptureConfig = {
+  batch: "mixed",
+  batchSize: 8,
+  task: null,
+  stride: 1,
+  objective: "loss",
+  objectiveDraw: 0,
+}
 type Trained = Effect.Success<ReturnType<typeof trainTiny>>
 
 const capture = Effect.fn("capture")(function* (
@@ -43,6 +56,35 @@ const openGradient = Effect.fn("openGradient")(function* (run: Trained["run"], n
   const program = yield* engine.compile(blockGradient(layout, n, task))
   return (checkpoint: number, batch: Examples) =>
     Effect.flatMap(theta(checkpoint), (at) => program.run({ theta: at, ...batch }))
+})
+
+/** The step of the stream that a null objective of a task is drawn from. */
+const objectiveStep = (task: number | null, objectiveDraw: number) =>
+  (task === null ? 0 : task + 1) * 100 + objectiveDraw
+
+/** Mean named logit of a task, and its gradient with respect to θ [size], of the plain model by plain autograd. */
+const plainLogit = Effect.fn("plainLogit")(function* (
+  { run }: Trained,
+  checkpoint: number,
+  { a, b, label }: Examples,
+  task: number,
+) {
+  const { layout, theta } = yield* openTrajectory(run)
+  const n = a.length
+  const { tasks } = layout.shape
+  const reference = program({
+    name: "plain logit",
+    inputs: { theta: f32(layout.size), a: i32(n), b: i32(n), label: i32(n * tasks) },
+    outputs: { value: f32(), gradient: f32(layout.size) },
+    body: ({ theta, a, b, label }) => {
+      const mean = (flat: tf.Tensor) =>
+        plain.taskLogit(plain.logits(layout.shape, unpack(layout, flat), a, b), label, tasks, task)
+      const { value, grad } = tf.valueAndGrad(mean)(theta)
+      return { value, gradient: grad }
+    },
+  })
+  const inputs = { theta: yield* theta(checkpoint), a, b, label }
+  return yield* Effect.provide(runOnce(reference, inputs), eager)
 })
 
 layer(workbench())("captured gradients", (it) => {
@@ -170,6 +212,195 @@ layer(workbench())("captured gradients", (it) => {
       yield* check(0)
       const error = yield* Effect.flip(check(1))
       assert.include(String(error), "Expected a task below 1 or null, got 1")
+    }),
+  )
+})
+
+layer(workbench())("captured gradients of random logits", (it) => {
+  const objective = "random-logits"
+
+  it.effect("are those of the mean over the batch of one logit each, drawn once for all checkpoints", () =>
+    Effect.gen(function* () {
+      const trained = yield* trainTiny(["add"])
+      const { layout } = yield* openTrajectory(trained.run)
+      const batch = draw((yield* loadPairs(trained.data)).all, stream(seed, "capture", 0), 8)
+      for (const objectiveDraw of [0, 3]) {
+        const label = integers(stream(seed, "random-logits", objectiveStep(null, objectiveDraw)), 8, 7)
+        const { gradients, losses } = yield* capture(trained, { objective, objectiveDraw })
+        for (const checkpoint of [0, 4, 12]) {
+          const named = { ...batch, label: Int32Array.from(label) }
+          const { value, gradient } = yield* plainLogit(trained, checkpoint, named, 0)
+          assertClose(gradients[checkpoint], gradient.subarray(0, layout.attentionSize), 1e-4)
+          assertClose([losses[checkpoint]], value, 1e-4)
+        }
+      }
+    }),
+  )
+
+  it.effect("know nothing of the labels, as those of the loss do", () =>
+    Effect.gen(function* () {
+      const trained = yield* trainTiny(["add"])
+      const { operations, modulus } = trained.data
+      const { trainFraction } = tiny.data
+      const shuffled = yield* generateData.run(
+        { operations, modulus, trainFraction, labels: "shuffled", seed },
+        memoryCursor().cursor,
+      )
+      const other = { data: shuffled, run: trained.run }
+      const [own, same] = [yield* capture(trained, { objective }), yield* capture(other, { objective })]
+      for (const [i, gradient] of own.gradients.entries()) assertSameBits(same.gradients[i], gradient)
+      const [loss, otherLoss] = [yield* capture(trained, {}), yield* capture(other, {})]
+      assert.notDeepEqual(otherLoss.gradients[4], loss.gradients[4])
+    }),
+  )
+
+  it.effect("are those of another draw where another is asked for, unlike those of the loss", () =>
+    Effect.gen(function* () {
+      const trained = yield* trainTiny(["add"])
+      const draws = yield* Effect.forEach([0, 1, 2], (objectiveDraw) =>
+        capture(trained, { objective, objectiveDraw }),
+      )
+      assert.strictEqual(new Set(draws.map(({ gradients }) => gradients[4].join())).size, 3)
+      const again = yield* capture(trained, { objective, objectiveDraw: 1 })
+      assertSameBits(again.gradients[4], draws[1].gradients[4])
+      // The loss has no draw.
+      const [one, other] = [yield* capture(trained, {}), yield* capture(trained, { objectiveDraw: 1 })]
+      assertSameBits(one.gradients[4], other.gradients[4])
+    }),
+  )
+
+  it.effect(
+    "of a task are those of logits of its own head on its own batch; of no task, of one of each head",
+    () =>
+      Effect.gen(function* () {
+        const trained = yield* trainTiny(["add", "sub", "mul"])
+        const { layout } = yield* openTrajectory(trained.run)
+        const { all } = yield* loadPairs(trained.data)
+        for (const task of [0, 2, null]) {
+          const { gradients } = yield* capture(trained, { objective, task })
+          const batch = draw(all, stream(seed, "capture", task === null ? 0 : task + 1), 8)
+          const label = integers(stream(seed, "random-logits", objectiveStep(task, 0)), 24, 7)
+          const named = { ...batch, label: Int32Array.from(label) }
+          const expected = new Float64Array(layout.attentionSize)
+          for (const head of task === null ? [0, 1, 2] : [task]) {
+            const { gradient } = yield* plainLogit(trained, 4, named, head)
+            for (const slot of expected.keys()) expected[slot] += gradient[slot]
+          }
+          assertClose(gradients[4], expected, 1e-4, `gradient of task ${task}`)
+        }
+      }),
+  )
+})
+
+layer(workbench())("captured gradients of permuted labels", (it) => {
+  const objective = "permuted-labels"
+
+  it.effect(
+    "are those of the cross-entropy with the batch's labels in another order, one for all checkpoints",
+    () =>
+      Effect.gen(function* () {
+        const trained = yield* trainTiny(["add", "sub"])
+        const { all } = yield* loadPairs(trained.data)
+        for (const [task, objectiveDraw] of [
+          [null, 0],
+          [null, 2],
+          [1, 0],
+        ] as const) {
+          const { gradients, losses } = yield* capture(trained, { objective, objectiveDraw, task })
+          const batch = draw(all, stream(seed, "capture", task === null ? 0 : task + 1), 8)
+          const order = permutation(stream(seed, "permuted-labels", objectiveStep(task, objectiveDraw)), 8)
+          const permuted = { ...batch, label: take(batch, order).label }
+          // The labels of an example stay together, and none is lost.
+          const labelsOf = (label: Int32Array) => batch.a.map((_, i) => 7 * label[2 * i] + label[2 * i + 1])
+          assert.deepStrictEqual(labelsOf(permuted.label).toSorted(), labelsOf(batch.label).toSorted())
+          assert.notDeepEqual(permuted.label, batch.label)
+          const gradientOf = yield* openGradient(trained.run, 8, task ?? undefined)
+          for (const checkpoint of [0, 4, 12]) {
+            const { gradient, loss } = yield* gradientOf(checkpoint, permuted)
+            assertSameBits(gradients[checkpoint], gradient)
+            assert.strictEqual(losses[checkpoint], loss[0])
+          }
+        }
+      }),
+  )
+})
+
+layer(workbench())("a null objective", (it) => {
+  it.effect.each(["random-logits", "permuted-labels"] as const)(
+    "of one task moves its own head and no other: %s",
+    (objective) =>
+      Effect.gen(function* () {
+        const trained = yield* trainTiny(["add", "sub", "mul"])
+        const { layout } = yield* openTrajectory(trained.run)
+        const heads = layout.parameters.filter(({ name }) => name.startsWith("head."))
+        assert.lengthOf(heads, 2)
+        for (const task of [0, 1, 2]) {
+          const { gradients } = yield* capture(trained, { objective, task }, "full")
+          for (const { name, offset, size } of heads) {
+            for (const head of [0, 1, 2]) {
+              const own = gradients[4].subarray(offset + (head * size) / 3, offset + ((head + 1) * size) / 3)
+              assert.strictEqual(
+                own.some((value) => value !== 0),
+                head === task,
+                `${name} of task ${head}`,
+              )
+            }
+          }
+        }
+      }),
+  )
+})
+
+layer(workbench())("captured gradients of a batch of the grid", (it) => {
+  it.effect("are those of pairs with a 0 as well, which the table of several operations leaves out", () =>
+    Effect.gen(function* () {
+      const trained = yield* trainTiny(["add", "mul"])
+      const { all } = yield* loadPairs(trained.data)
+      const hasZero = ({ a, b }: Examples) => a.includes(0) || b.includes(0)
+      for (const task of [0, 1]) {
+        const source = stream(seed, "capture", task + 1)
+        const batch = draw(gridPairs(trained.data), source, 50)
+        assert.isTrue(hasZero(batch))
+        assert.isFalse(hasZero(draw(all, source, 50)))
+        for (const i of batch.a.keys()) {
+          const [a, b] = [batch.a[i], batch.b[i]]
+          assert.deepStrictEqual(Array.from(batch.label.subarray(2 * i, 2 * i + 2)), [
+            (a + b) % 7,
+            (a * b) % 7,
+          ])
+        }
+        const { gradients } = yield* capture(trained, { batch: "grid", batchSize: 50, task })
+        const gradientOf = yield* openGradient(trained.run, 50, task)
+        const { gradient } = yield* gradientOf(4, batch)
+        assertSameBits(gradients[4], gradient)
+        const mixed = yield* capture(trained, { batchSize: 50, task })
+        assert.notDeepEqual(mixed.gradients[4], gradient)
+      }
+    }),
+  )
+
+  it.effect("are those of the whole table for one operation that has no 0 to leave out", () =>
+    Effect.gen(function* () {
+      const trained = yield* trainTiny(["add"])
+      const [grid, mixed] = [yield* capture(trained, { batch: "grid" }), yield* capture(trained, {})]
+      assertSameBits(grid.gradients[4], mixed.gradients[4])
+    }),
+  )
+
+  it.effect("do not exist where labels are shuffled: a pair outside of the table has none", () =>
+    Effect.gen(function* () {
+      const { data, run } = yield* trainTiny(["add"])
+      const check = (labels: "true" | "shuffled") =>
+        Schema.encodeEffect(captureGradients.input)({
+          data: { ...data, labels },
+          run,
+          capture: { ...config, batch: "grid" },
+          block: "attention",
+          seed,
+        })
+      yield* check("true")
+      const error = yield* Effect.flip(check("shuffled"))
+      assert.include(String(error), "Expected mixed, because labels are shuffled, got grid")
     }),
   )
 })

@@ -48,7 +48,7 @@ describe("the mean squared cosine of two subspaces", () => {
 })
 
 layer(workbench())("directions of two rolling SVDs", (it) => {
-  const svd = { window: 3, rank: 2, direction: "forward", points: 4, every: 1 } as const
+  const svd = { window: 3, rank: 2, placement: "published", points: 4, every: 1 } as const
 
   /** Rows of noise captured at every checkpoint, with their SVD. */
   const sideOf = Effect.fn("sideOf")(function* (
@@ -90,17 +90,16 @@ layer(workbench())("directions of two rolling SVDs", (it) => {
         )
         return new SVD(new Matrix(rows).transpose()).leftSingularVectors.subMatrix(0, size - 1, 0, 1)
       }
-      const expected = [0, 4, 8].map((first) =>
+      // The last window slides back, so that it is full.
+      const expected = [0, 4, 8, 10].map((first) =>
         byPrincipalAngles(basis(common(size), first), basis(disturbed(size), first)),
       )
       const cosines = Array.from(numbers(table, "squaredCosine"))
-      assertClose(cosines.slice(0, 3), expected, 1e-5)
-      assert.isNaN(cosines[3], "the last window has one row, not two directions")
-      const average = expected.reduce((sum, x) => sum + x) / 3
-      assert.deepInclude(output.all, { points: 3 })
-      assert.deepStrictEqual(output.fullWindows, output.all)
-      assertClose([output.all.meanSquaredCosine ?? Number.NaN], [average], 1e-5)
-      assertClose([output.all.directionalVariance ?? Number.NaN], [1 - average], 1e-4)
+      assertClose(cosines, expected, 1e-5)
+      const average = expected.reduce((sum, x) => sum + x) / 4
+      assert.deepInclude(output, { points: 4 })
+      assertClose([output.meanSquaredCosine ?? Number.NaN], [average], 1e-5)
+      assertClose([output.directionalVariance ?? Number.NaN], [1 - average], 1e-4)
     }),
   )
 
@@ -120,9 +119,27 @@ layer(workbench())("directions of two rolling SVDs", (it) => {
       const right = yield* sideOf(run, mixture(3))
       const cursor = memoryCursor().cursor
       const same = yield* compareDirections.run({ left, right: left }, cursor)
-      assert.closeTo(same.all.meanSquaredCosine ?? Number.NaN, 1, 1e-6)
+      assert.closeTo(same.meanSquaredCosine ?? Number.NaN, 1, 1e-6)
       const half = yield* compareDirections.run({ left, right }, cursor)
-      assert.closeTo(half.all.meanSquaredCosine ?? Number.NaN, 0.5, 0.01)
+      assert.closeTo(half.meanSquaredCosine ?? Number.NaN, 0.5, 0.01)
+    }),
+  )
+
+  it.effect("are left out where one side spans fewer of them", () =>
+    Effect.gen(function* () {
+      const { run } = yield* trainTiny(["add"])
+      const left = yield* sideOf(run, (size) => noise(1, 13 * size))
+      // From row 10 on one direction only.
+      const right = yield* sideOf(run, (size) => {
+        const rows = noise(2, 13 * size)
+        return rows.map((value, i) => (i < 10 * size ? value : rows[i % size]))
+      })
+      const output = yield* compareDirections.run({ left, right }, memoryCursor().cursor)
+      const cosines = Array.from(numbers(yield* getTable(output.series), "squaredCosine"))
+      assert.deepStrictEqual(cosines.map(Number.isNaN), [false, false, false, true])
+      assert.strictEqual(output.points, 3)
+      const average = (cosines[0] + cosines[1] + cosines[2]) / 3
+      assertClose([output.meanSquaredCosine ?? Number.NaN], [average], 1e-12)
     }),
   )
 

@@ -188,7 +188,7 @@ layer(workbench())("an intervened run that goes on", (it) => {
       assert.deepStrictEqual(cut.output, short.output)
       assert.lengthOf(cut.column("loss"), 10)
 
-      const stop = { accuracy: 0, count: 2, consecutive: false }
+      const stop = { accuracy: 0, count: 2, consecutive: false, every: 1, latched: false }
       const stopped = yield* intervened(yield* inputOf({ train: { stop } }), key)
       assert.deepStrictEqual(stopped.advanced, [])
       assert.deepInclude(stopped.output, { firstThreshold: 0, stopStep: 5 })
@@ -205,7 +205,7 @@ layer(workbench())("an intervened run that goes on", (it) => {
         Effect.map(inputOf(change), (input) => JSON.stringify(intervene.identity?.(input)))
       const own = yield* identity({})
       assert.include(own, "keep-sed")
-      const stop = { accuracy: 0.5, count: 1, consecutive: true }
+      const stop = { accuracy: 0.5, count: 1, consecutive: true, every: 10, latched: true }
       assert.strictEqual(yield* identity({ train: { maxSteps: 40, stop } }), own)
       const others: ReadonlyArray<Change> = [
         { intervention: { arm: "remove-sed" } },

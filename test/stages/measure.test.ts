@@ -39,10 +39,14 @@ const energiesOf = (trained: Trained, change: Partial<ProbeConfig>) =>
     Effect.map((table) => numbers(table, "energy")),
   )
 
-/** Input of `measure-coupling` on the updates of a run, windows of three, two directions. */
-const couplingInput = Effect.fn("couplingInput")(function* (trained: Trained, block: Block = "attention") {
+/** Input of `measure-coupling` on the updates of a run, two directions. */
+const couplingInput = Effect.fn("couplingInput")(function* (
+  trained: Trained,
+  block: Block = "attention",
+  window = 3,
+) {
   const rows: RowSource = { kind: "update", run: trained.run, stride: 1, block }
-  const svd = { window: 3, rank: 2, direction: "forward", ...points } as const
+  const svd = { window, rank: 2, placement: "published", ...points } as const
   const directions = yield* rollingSvd.run({ rows, svd }, memoryCursor().cursor)
   return { data: trained.data, rows, directions, null: yield* nullOf(trained, {}, block), seed }
 })
@@ -78,26 +82,59 @@ layer(workbench())("perturbation energies", (it) => {
 })
 
 layer(workbench())("a coupling", (it) => {
-  it.effect("is summarised for R̄ and for R₁, over all points and over full windows", () =>
+  it.effect("is summarised for R̄ and for R₁, over all points", () =>
     Effect.gen(function* () {
       const output = yield* measureCoupling.run(
         yield* couplingInput(yield* trainTiny(["add"])),
         memoryCursor().cursor,
       )
       const table = yield* getTable(output.series)
-      const [first, mean, full] = ["R1", "meanR", "fullWindow"].map((name) =>
-        Array.from(numbers(table, name)),
+      const column = (name: string) => Array.from(numbers(table, name))
+      assert.deepStrictEqual(column("checkpoint"), [0, 4, 8, 12])
+      assert.deepStrictEqual(column("step"), [0, 20, 40, 60])
+      assert.deepStrictEqual(column("rowCount"), [3, 3, 3, 3])
+      const [first, second, mean] = ["R1", "R2", "meanR"].map(column)
+      assertClose(
+        mean,
+        first.map((ratio, i) => (ratio + second[i]) / 2),
+        1e-12,
       )
-      // Windows at checkpoints 0, 4, 8, 12: two rows, three, three, one.
-      assert.deepStrictEqual(full, [0, 1, 1, 0])
-      assert.strictEqual(output.first.all.points, 4)
-      assert.strictEqual(output.first.all.peak, Math.max(...first))
-      assert.strictEqual(output.first.all.final, first[3])
-      assert.strictEqual(output.first.fullWindows.peak, Math.max(first[1], first[2]))
-      assert.strictEqual(output.all.points, 3)
-      assert.strictEqual(output.all.peak, Math.max(...mean.slice(0, 3)))
-      assert.strictEqual(output.fullWindows.final, mean[2])
-      assert.isNaN(mean[3])
+      for (const [summary, values] of [
+        [output, mean],
+        [output.first, first],
+      ] as const) {
+        assert.strictEqual(summary.points, 4)
+        assert.strictEqual(summary.peak, Math.max(...values))
+        assert.strictEqual(summary.peakStep, 20 * values.indexOf(Math.max(...values)))
+        assert.strictEqual(summary.final, values[3])
+        assertClose([summary.mean ?? Number.NaN], [values.reduce((sum, value) => sum + value) / 4], 1e-12)
+        assert.strictEqual(summary.shareAboveOne, values.filter((value) => value > 1).length / 4)
+      }
+      const spreads = column("denominatorIqr").map((iqr, i) => iqr / column("denominator")[i])
+      const [, low, high] = spreads.toSorted((x, y) => x - y)
+      assertClose([output.denominatorSpread], [(low + high) / 2], 1e-12)
+    }),
+  )
+
+  it.effect("at the end of a run is that of the last W rows, and so another for another W", () =>
+    Effect.gen(function* () {
+      const trained = yield* trainTiny(["add"])
+      const final = yield* Effect.forEach([2, 3, 6, 12], (window) =>
+        Effect.gen(function* () {
+          const input = yield* couplingInput(trained, "attention", window)
+          const { first, series } = yield* measureCoupling.run(input, memoryCursor().cursor)
+          assert.deepStrictEqual(Array.from(numbers(yield* getTable(series), "rowCount")), [
+            window,
+            window,
+            window,
+            window,
+          ])
+          return first.final ?? Number.NaN
+        }),
+      )
+      for (const [i, one] of final.entries()) {
+        for (const other of final.slice(i + 1)) assert.isAbove(Math.abs(one / other - 1), 1e-3)
+      }
     }),
   )
 
@@ -115,8 +152,8 @@ layer(workbench())("a coupling", (it) => {
         const slots = slotsOf(layout, "K")
         const checkpoint = 4
         const at = yield* theta(checkpoint)
-        // A forward window: the update that led to the checkpoint, and the next two.
-        const thetas = yield* Effect.forEach([3, 4, 5, 6], (i) => theta(i))
+        // The updates that leave the checkpoint and the next two.
+        const thetas = yield* Effect.forEach([4, 5, 6, 7], (i) => theta(i))
         const rows = thetas.slice(1).map((to, i) => slots.map((slot) => to[slot] - thetas[i][slot]))
         const { leftSingularVectors } = new SVD(new Matrix(rows).transpose())
         const probes = yield* drawProbes(trained.data, probe, seed)

@@ -5,7 +5,6 @@ const point = (step: number, ...ratios: ReadonlyArray<number>): Point => ({
   checkpoint: step / 25,
   step,
   rowCount: ratios.length,
-  fullWindow: true,
   denominator: 1,
   denominatorIqr: 0,
   ratios,
@@ -22,12 +21,23 @@ describe("the summary of R̄ over a run", () => {
       final: 8,
       meanBefore: 8.5,
       meanAfter: 6,
+      shareAboveOne: 1,
     })
   })
 
+  it("says at which share of the points the ratio is above 1", () => {
+    const points = [point(0, 0.5, 1), point(25, 0.9, 1.2), point(50, 1, 1), point(75, 1.01, 1)]
+    assert.strictEqual(summarise(points, 2, 50).shareAboveOne, 0.5)
+    assert.strictEqual(summarise(points, 1, 50).shareAboveOne, 0.25)
+    assert.strictEqual(summarise(points.slice(0, 1), 1, 50).shareAboveOne, 0)
+  })
+
   it("leaves out points that do not have all K directions", () => {
-    const { points, peak, final } = summarise([point(0, 2, 4), point(25, 100)], 2, 50)
-    assert.deepStrictEqual({ points, peak, final }, { points: 1, peak: 3, final: 3 })
+    const { points, peak, final, shareAboveOne } = summarise([point(0, 2, 4), point(25, 100)], 2, 50)
+    assert.deepStrictEqual(
+      { points, peak, final, shareAboveOne },
+      { points: 1, peak: 3, final: 3, shareAboveOne: 1 },
+    )
   })
 
   it("has no after in a run that did not grok, and nothing at all without directions", () => {

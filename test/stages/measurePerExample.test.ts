@@ -38,8 +38,8 @@ describe("a Gram matrix by double centring", () => {
 })
 
 layer(workbench())("the directions of single examples' gradients", (it) => {
-  const trained = Effect.fn("trained")(function* () {
-    const { data, run } = yield* trainTiny(["add", "sub"])
+  const trained = Effect.fn("trained")(function* (checkpoints = 12) {
+    const { data, run } = yield* trainTiny(["add", "sub"], checkpoints)
     return { data, run, probe, block: "attention" as const, examples, rank, draws, seed }
   })
 
@@ -60,21 +60,22 @@ layer(workbench())("the directions of single examples' gradients", (it) => {
         const trajectory = yield* openTrajectory(input.run)
         const { layout, theta } = trajectory
         const { all } = yield* loadPairs(input.data)
-        const batch = draw(all, stream(seed, "capture", 1000), examples)
+        // That of the captured gradients.
+        const batch = draw(all, stream(seed, "capture", 0), examples)
         const engine = yield* TensorEngine
         const program = yield* engine.compile(blockGradient(layout, 1, probe.task))
         const energiesAt = yield* openEnergies(input.data, trajectory, { probe, block: "attention", seed })
         const spectrum = yield* getTable(spectra)
-        for (const [i, { checkpoint, ratios, denominator, meanR }] of phases.entries()) {
+        for (const [i, { checkpoint, ratios, denominator, meanR, cosineToMean }] of phases.entries()) {
           const at = yield* theta(checkpoint)
           const gradients: Array<Array<number>> = []
           for (let j = 0; j < examples; j++) {
             const { gradient } = yield* program.run({ theta: at, ...take(batch, Int32Array.of(j)) })
             gradients.push(Array.from(gradient))
           }
-          const { leftSingularVectors, diagonal } = new SVD(
-            new Matrix(gradients).center("column").transpose(),
-          )
+          const rows = new Matrix(gradients)
+          const average = rows.mean("column")
+          const { leftSingularVectors, diagonal } = new SVD(rows.center("column").transpose())
           const directions = Array.from({ length: rank }, (_, k) =>
             Float32Array.from(leftSingularVectors.getColumn(k)),
           )
@@ -84,9 +85,36 @@ layer(workbench())("the directions of single examples' gradients", (it) => {
           assertClose([meanR ?? Number.NaN], [(ratios[0] + ratios[1]) / 2], 1e-12)
           const sigma = numbers(spectrum, "sigma").subarray(i * examples, i * examples + 10)
           assertClose(sigma, diagonal.slice(0, 10), 1e-4)
+          const along = average.reduce(
+            (sum, value, slot) => sum + value * leftSingularVectors.get(slot, 0),
+            0,
+          )
+          const cosine = Math.abs(along) / Math.hypot(...average)
+          assert.closeTo(cosineToMean ?? Number.NaN, cosine, 1e-4)
+          assert.isAbove(cosine, 1e-3)
         }
         const shares = numbers(spectrum, "energyShare").subarray(0, examples)
         assertClose([shares.reduce((sum, share) => sum + share)], [1], 1e-9)
+      }),
+  )
+
+  it.effect.each([
+    [12, 6],
+    [13, 7],
+    [4, 2],
+  ])(
+    "are taken in the middle at number ⌊N/2⌋ of N checkpoints: the last is %i, the middle %i",
+    ([last, middle]) =>
+      Effect.gen(function* () {
+        const { phases } = yield* measurePerExample.run(yield* trained(last), memoryCursor().cursor)
+        assert.deepStrictEqual(
+          phases.map(({ checkpoint, step }) => [checkpoint, step]),
+          [
+            [0, 0],
+            [middle, 5 * middle],
+            [last, 5 * last],
+          ],
+        )
       }),
   )
 

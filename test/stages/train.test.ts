@@ -198,7 +198,7 @@ describe("the end of a training", () => {
         taskTestAccuracy,
       },
     })
-  const stop = { accuracy: 0.98, count: 2, consecutive: true }
+  const stop = { accuracy: 0.98, count: 2, consecutive: true, every: 1, latched: false }
 
   it("comes when the worst task has been good enough, often enough in a row", () => {
     const checkpoints = [
@@ -220,5 +220,31 @@ describe("the end of a training", () => {
       finalTestAccuracy: 1,
       finalTrainAccuracy: 1,
     })
+  })
+
+  it("of a latched rule comes when each task has been good enough by itself, seen every so many steps", () => {
+    const checkpoints = [
+      at(0, 0, 0),
+      at(20, 1, 0),
+      at(40, 1, 0),
+      at(60, 1, 0.5),
+      at(80, 1, 0.5),
+      at(100, 0.9, 0.98),
+      at(120, 0.9, 0.98),
+      at(140, 0.9, 0.98),
+      at(160, 0.9, 0.98),
+    ]
+    const latched: TrainConfig = { ...config, maxSteps: 400, stop: { ...stop, every: 40, latched: true } }
+    // At 40, 80, … : the first task at 80, the second, which is not good before 120, at 160.
+    assert.strictEqual(endOf(latched, checkpoints.slice(0, 8)), 400)
+    assert.strictEqual(endOf(latched, checkpoints), 160)
+    assert.deepInclude(outcomeOf(latched, checkpoints), {
+      firstHalf: 60,
+      firstThreshold: null,
+      stopStep: 160,
+      finalTestAccuracy: 0.9,
+    })
+    assert.strictEqual(endOf({ ...latched, stop: { ...stop, latched: true } }, checkpoints), 120)
+    assert.strictEqual(endOf({ ...latched, stop }, checkpoints), 400)
   })
 })

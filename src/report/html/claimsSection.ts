@@ -1,6 +1,7 @@
-/** Claims as tables, the effect beside its controls; below each table everything behind every number. */
+/** Claims as tables: the statements of the abstract, then the details, each with everything behind its numbers. */
 import type { ClaimRow, Estimate } from "../../pipelines/Claim.ts"
-import type { Verdict } from "../../pipelines/verdicts.ts"
+import type { Reading, Verdict } from "../../pipelines/verdicts.ts"
+import { headlinesOf, INTERVALS, readingMark, verdictMark } from "../claimsText.ts"
 import { digits, estimateText, publishedText, seedText } from "../estimateText.ts"
 import type { Manifest } from "../manifest.ts"
 import { provenanceIn } from "../provenance.ts"
@@ -10,112 +11,119 @@ import { provenanceTable } from "./stagesSection.ts"
 
 type Rows = ReadonlyArray<ClaimRow>
 
-const marks: Record<Verdict, string> = {
-  reproduced: "✓ reproduced",
-  partly: "~ partly",
-  contradicted: "✗ contradicted",
-  "not-tested": "· not tested",
-}
+const badge = (kind: Verdict | Reading, mark: string): Html => h("span", { class: `verdict ${kind}` }, mark)
 
-export const verdictBadge = (verdict: Verdict): Html =>
-  h("span", { class: `verdict ${verdict}` }, marks[verdict])
+/** Both judgements of a claim; nothing where nothing is judged. */
+export const judgements = ({ number, reading }: ClaimRow): Child =>
+  number === null || reading === null
+    ? "not judged"
+    : [
+        h("span", { class: "judged" }, "number ", badge(number.verdict, verdictMark[number.verdict])),
+        " ",
+        h("span", { class: "judged" }, "reading ", badge(reading.verdict, readingMark[reading.verdict])),
+      ]
 
 export const claimAnchor = ({ id }: ClaimRow) => `claim-${slug(id)}`
 
-/** Groups by the first part of their ids, in the order of the page. */
+/** Details by the first part of their ids, in the order of the page. */
 const titles: ReadonlyArray<readonly [prefix: string, title: string]> = [
-  ["coupling", "The paper: coupling"],
-  ["intervention", "The paper: interventions"],
-  ["rebuttal", "The authors' rebuttal"],
-  ["robustness", "The reviewer's question"],
-  ["control", "Our controls"],
+  ["coupling", "Coupling"],
+  ["centroids", "Centroids"],
+  ["intervention", "Interventions"],
+  ["null", "The null objective"],
+  ["robustness", "Other optimisers: the reviewer's question"],
+  ["rebuttal", "A reviewer's simulated rebuttal"],
   ["definition", "Sensitivity to definitions"],
 ]
 
 const prefixOf = ({ id }: ClaimRow): string => id.split(".")[0] ?? ""
 
 export const groupsOf = (rows: Rows) => {
+  const details = rows.filter(({ isHeadline }) => !isHeadline)
   const known = new Map(titles)
-  const prefixes = [...new Set([...known.keys(), ...rows.map(prefixOf)])]
+  const prefixes = [...new Set([...known.keys(), ...details.map(prefixOf)])]
   return prefixes
     .map((prefix) => ({
       prefix,
       title: known.get(prefix) ?? prefix,
-      rows: rows.filter((row) => prefixOf(row) === prefix),
+      rows: details.filter((row) => prefixOf(row) === prefix),
     }))
     .filter(({ rows }) => rows.length > 0)
 }
 
-const besideList = ({ beside, missing = [] }: ClaimRow): Child =>
-  Object.keys(beside).length + missing.length === 0
-    ? "none"
-    : h(
-        "ul",
-        { class: "beside" },
-        ...Object.entries(beside).map(([name, other]) =>
-          h("li", {}, h("span", { class: "name" }, `${name}: `), estimateText(other)),
-        ),
-        ...missing.map(({ name }) => h("li", {}, h("span", { class: "name" }, `${name}: `), "missing")),
-      )
-
 /** @param linked whether the page has the details of each claim */
-export const claimsTable = (title: string, rows: Rows, linked = true): Html =>
+export const claimsTable = (caption: string, rows: Rows, linked = true): Html =>
   table({
-    caption: `${title}: verdicts`,
+    caption,
     class: "claims",
-    columns: ["Claim", "Paper", "Measured [95 %]", "Beside it: controls and other definitions", "Verdict"],
+    columns: ["Claim", "Judged", "Published", "Measured"],
     rows: rows.map((row) => [
-      linked ? h("a", { href: `#${claimAnchor(row)}` }, h("code", {}, row.id)) : h("code", {}, row.id),
+      linked ? h("a", { href: `#${claimAnchor(row)}` }, row.short) : row.short,
+      judgements(row),
       publishedText(row.paper, row.measured.unit),
       h("span", { class: "effect" }, estimateText(row.measured)),
-      besideList(row),
-      verdictBadge(row.verdict),
     ]),
   })
 
-const bySeed = ({ perSeed, unit }: Estimate): string =>
+const byRun = ({ perSeed, unit }: Estimate): string =>
   perSeed.length === 0
-    ? "no seed was measured"
-    : perSeed.map(({ seed, value }) => `${seed}: ${seedText(unit, value)}`).join("; ")
+    ? "no run was measured"
+    : perSeed
+        .map(({ seed, operation, value }) => {
+          const run = operation === undefined ? String(seed) : `${operation}/${seed}`
+          return `${run}: ${seedText(unit, value)}`
+        })
+        .join("; ")
 
-const numbersTable = ({ id, measured, definition, beside, missing = [] }: ClaimRow): Html =>
+const numbersTable = ({ id, measured, definition, beside, controls, missing = [] }: ClaimRow): Html =>
   table({
     caption: `${id}: every number and its definition`,
     class: "numbers",
-    columns: ["Number", "Mean [95 %]", "By seed", "Definition"],
+    columns: ["Number", "Mean", "By run", "Definition"],
     rows: [
-      ["measured", estimateText(measured), bySeed(measured), definition],
+      ["measured", estimateText(measured), byRun(measured), definition],
       ...Object.entries(beside).map(([name, other]) => [
         name,
         estimateText(other),
-        bySeed(other),
+        byRun(other),
         other.definition,
+      ]),
+      ...Object.entries(controls).map(([name, control]) => [
+        `control: ${name}`,
+        [estimateText(control), control.compared === "" ? "" : `, ${control.compared}`],
+        byRun(control),
+        control.definition,
       ]),
       ...missing.map(({ name, because }) => [name, "missing", "–", because]),
     ],
   })
 
-const testText = ({ test }: ClaimRow): ReadonlyArray<readonly [string, string]> =>
-  test === null
+const testText = ({ measured: { test } }: ClaimRow): ReadonlyArray<readonly [string, string]> =>
+  test === undefined
     ? []
     : [
         [
           "Test",
-          `exact sign test over seeds, p = ${digits(test.p)}; after Holm's correction over the family “${test.family}” ${digits(test.adjusted)}; with so many seeds p cannot be below ${digits(test.attainable)}`,
+          `exact permutation test of the paired logarithms against 0, p = ${digits(test.p)}; so many pairs can give no less than ${digits(test.attainable)}`,
         ],
       ]
+
+const reasons = ({ number, reading }: ClaimRow): ReadonlyArray<readonly [string, string]> => [
+  ...(number === null ? [] : [["Number", `${number.verdict}: ${number.because}`] as const]),
+  ...(reading === null ? [] : [["Reading", `${reading.verdict}: ${reading.because}`] as const]),
+]
 
 const claimDetails =
   (manifest: Manifest, provenanceOf: ReturnType<typeof provenanceIn>) =>
   (row: ClaimRow): Html =>
     disclosure(
-      [h("code", {}, row.id), " ", verdictBadge(row.verdict)],
+      [row.short, " ", h("code", {}, row.id)],
       [
         h("p", { class: "statement" }, row.statement),
         terms([
           ["Published", `${publishedText(row.paper, row.measured.unit)} (${row.paper.source})`],
           ["Unit", row.measured.unit],
-          ["Verdict", `${row.verdict}: ${row.because}`],
+          ...reasons(row),
           ...testText(row),
         ]),
         numbersTable(row),
@@ -124,24 +132,26 @@ const claimDetails =
       claimAnchor(row),
     )
 
+/** Everything behind the statements of the abstract, then the details. */
 export const claimsSection = (rows: Rows, manifest: Manifest): Html => {
   const details = claimDetails(manifest, provenanceIn(manifest))
   return h(
     "section",
     { id: "claims", "aria-labelledby": "claims-title" },
-    h("h2", { id: "claims-title" }, "Claims"),
+    h("h2", { id: "claims-title" }, "Claims in full"),
     h(
       "p",
       {},
-      "Every effect stands beside its controls. Means are geometric where a number is a ratio; intervals are 95 % bootstrap intervals over seeds, n counts seeds. The rules behind the verdicts were written before the results were seen.",
+      `Each claim opens to every number behind it: other definitions, controls, runs, stages. Means are geometric where a number is a ratio; n counts runs. ${INTERVALS}. The rules were written before the results were seen.`,
     ),
+    h("h3", {}, "The statements of the abstract"),
+    ...headlinesOf(rows).map(details),
     ...groupsOf(rows).map(({ prefix, title, rows }) =>
       h(
         "section",
         { "aria-labelledby": `claims-of-${slug(prefix)}` },
         h("h3", { id: `claims-of-${slug(prefix)}` }, title),
-        claimsTable(title, rows),
-        h("h4", {}, `${title}: what is behind each number`),
+        claimsTable(`${title}: judgements`, rows),
         ...rows.map(details),
       ),
     ),

@@ -1,8 +1,8 @@
-/** Figures, each with its data and its words. */
+/** Figures, each with its caption and its data. */
 import type { FigureData } from "../figureData.ts"
 import type { CheckedSvg } from "./checkedSvg.ts"
 import { type Html, h, inline } from "./html.ts"
-import { disclosure, download } from "./parts.ts"
+import { download } from "./parts.ts"
 
 export interface ShownFigure {
   readonly name: string
@@ -22,7 +22,7 @@ export const figureBlock = ({ name, svg, data }: ShownFigure): Html =>
     h(
       "figcaption",
       {},
-      disclosure(`In words: ${svg.title}`, h("p", {}, svg.description)),
+      h("p", {}, h("strong", {}, `${svg.title}. `), svg.description),
       h(
         "p",
         { class: "data" },

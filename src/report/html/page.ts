@@ -1,13 +1,13 @@
 /** The whole report as one page that needs nothing else. */
 import packageJson from "../../../package.json" with { type: "json" }
 import type { ClaimRow } from "../../pipelines/Claim.ts"
-import { tally } from "../claimsText.ts"
+import { headlinesOf, INTERVALS, tally } from "../claimsText.ts"
 import type { FigureData } from "../figureData.ts"
-import { findings } from "../findings.ts"
+import { answer, findings, QUESTION } from "../findings.ts"
 import type { Manifest } from "../manifest.ts"
 import { type Ablation, ablationAnchor, ablationSection } from "./ablationSection.ts"
-import { claimAnchor, claimsSection, verdictBadge } from "./claimsSection.ts"
-import { figuresSection, type ShownFigure } from "./figuresSection.ts"
+import { claimsSection, claimsTable } from "./claimsSection.ts"
+import { figureBlock, figuresSection, type ShownFigure } from "./figuresSection.ts"
 import { all, type Child, type Href, type Html, h, htmlDocument } from "./html.ts"
 import { download, terms } from "./parts.ts"
 import { prose } from "./prose.ts"
@@ -35,34 +35,55 @@ export interface Source {
 export const POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
 
-const verdictList = (claims: ReadonlyArray<ClaimRow>): Html =>
-  terms(
-    (["contradicted", "partly", "reproduced", "not-tested"] as const).map((verdict) => {
-      const rows = claims.filter((row) => row.verdict === verdict)
-      return [
-        [verdictBadge(verdict), ` ${rows.length}`],
-        rows.length === 0
-          ? "none"
-          : h(
-              "ul",
-              { class: "ids" },
-              ...rows.map((row) => h("li", {}, h("a", { href: `#${claimAnchor(row)}` }, row.id))),
-            ),
-      ]
-    }),
-  )
+/** Terms of the field and of this page, in the order in which they are needed. */
+const vocabulary = terms([
+  [
+    "Grokking",
+    "A network learns its training pairs by heart early on, and much later, within a few hundred steps, the rule behind them.",
+  ],
+  [
+    "Feature, centroid",
+    "What a network computes of an input. Its centroid for an input is the gradient of the correct answer's logit with respect to the embedded input (Linear Centroids Hypothesis): features show in how centroids lie.",
+  ],
+  [
+    "SED",
+    "Spectral-edge directions: the K = 3 leading right singular vectors of W = 20 rows, one for each checkpoint. Rows are the optimizer's updates, or gradients of the loss.",
+  ],
+  [
+    "R₁, R̄",
+    "How much further the centroids of the probes (1,024 pairs) move, squared, when the attention weights are displaced along a direction than along random ones: R₁ for the leading direction, R̄ the mean over all three. R̄ = 100 means ten times the displacement; R̄ = 1 is a random direction.",
+  ],
+  [
+    "Peak",
+    "The largest R̄ over the points of a run. A maximum is biased upward, so time means stand beside it.",
+  ],
+  [
+    "ρ",
+    "R̄ of the loss's gradients ÷ R̄ of the gradients of randomly drawn logits, which have nothing to do with the task.",
+  ],
+  [
+    "Arm, buffer, warm-up",
+    "An arm is a training in which attention's gradient is changed at every step, such as projected on three directions. After 20 natural steps (the warm-up) the directions are those of a buffer of the last 20 vectors.",
+  ],
+])
 
-const summary = ({ claims, manifest }: Paper): Html =>
-  h(
+const summary = ({ claims, figures, manifest }: Paper): Html => {
+  const overview = figures.find(({ name }) => name === "overview")
+  return h(
     "section",
     { id: "summary", "aria-labelledby": "summary-title" },
-    h("h2", { id: "summary-title" }, "Summary"),
+    h("h2", { id: "summary-title" }, "Question and answer"),
+    h("p", {}, QUESTION),
+    h("p", { class: "answer" }, answer(claims)),
     h("p", { class: "evidence" }, `What the numbers are worth: ${manifest.evidence}.`),
-    h("p", {}, `${tally(claims)}.`),
-    verdictList(claims),
+    vocabulary,
+    overview === undefined ? null : figureBlock(overview),
+    claimsTable("The statements of the abstract", headlinesOf(claims)),
+    h("p", {}, `${tally(claims)}. ${INTERVALS}.`),
     h("h3", {}, "What was found"),
     prose(findings(claims)),
   )
+}
 
 const navigation = ({ paper, ablations }: Source): Html => {
   const link = (href: Href, text: string) => h("li", {}, h("a", { href }, text))
@@ -73,8 +94,9 @@ const navigation = ({ paper, ablations }: Source): Html => {
     h(
       "ul",
       {},
-      ...ofPaper(link("#summary", "Summary"), link("#claims", "Claims"), link("#figures", "Figures")),
+      ...ofPaper(link("#summary", "Question and answer"), link("#figures", "Figures")),
       ...ablations.map((one) => link(`#${ablationAnchor(one)}`, `Ablation: ${one.comparison.name}`)),
+      ...ofPaper(link("#claims", "Claims in full")),
       ...ofPaper(link("#configuration", "Hyper-parameters"), link("#run", "Run and cost")),
     ),
   )
@@ -90,8 +112,7 @@ const sections = ({ paper, ablations }: Source): ReadonlyArray<Child> =>
       ]
     : [
         summary(paper),
-        claimsSection(paper.claims, paper.manifest),
-        figuresSection(paper.figures),
+        figuresSection(paper.figures.filter(({ name }) => name !== "overview")),
         h(
           "p",
           { class: "data" },
@@ -99,6 +120,7 @@ const sections = ({ paper, ablations }: Source): ReadonlyArray<Child> =>
           paper.data.map(({ name, csv }) => [download(name, csv), " "]),
         ),
         ...ablations.map(ablationSection),
+        claimsSection(paper.claims, paper.manifest),
         configSection(paper.manifest),
         runSection(paper.manifest, paper.changed),
       ]

@@ -34,6 +34,29 @@ const namesIn = Effect.fnUntraced(function* (directory: string) {
   )).toSorted()
 })
 
+/** The figures of a reproduction in the order of the story; others follow by name. */
+const STORY = [
+  "overview",
+  "coupling-published",
+  "coupling-backward",
+  "peaks",
+  "window",
+  "epsilon",
+  "rank",
+  "noise",
+  "per-example",
+  "multitask",
+  "speedups",
+  "interventions",
+  "spectra",
+  "fourier",
+]
+
+const placeOf = (file: string): number => {
+  const place = STORY.findIndex((name) => file.startsWith(name))
+  return place < 0 ? STORY.length : place
+}
+
 /** The figures of a directory, checked. */
 const readFigures = Effect.fnUntraced(function* (
   directory: string,
@@ -42,7 +65,9 @@ const readFigures = Effect.fnUntraced(function* (
 ) {
   const fs = yield* FileSystem.FileSystem
   const { join } = yield* Path.Path
-  const files = (yield* namesIn(directory)).filter((name) => name.endsWith(".svg"))
+  const files = (yield* namesIn(directory))
+    .filter((name) => name.endsWith(".svg"))
+    .toSorted((one, other) => placeOf(one) - placeOf(other))
   return yield* Effect.forEach(files, (file) =>
     Effect.gen(function* () {
       const path = join(directory, file)

@@ -84,8 +84,8 @@ const nothing = {
   final: null,
   meanBefore: null,
   meanAfter: null,
+  shareAboveOne: null,
 }
-const nothings = { all: nothing, fullWindows: nothing }
 
 /** The stage itself, but that all it does is to store an artifact of its own for each input. */
 const madeUp = {
@@ -93,8 +93,8 @@ const madeUp = {
   name: "made-up",
   run: ({ seed: i }: Input): Effect.Effect<Measured, StoreError, ArtifactStore> =>
     Effect.map(putTable(table({ i: [i] })), (series) => ({
-      ...nothings,
-      first: nothings,
+      ...nothing,
+      first: nothing,
       denominatorSpread: 0,
       series,
     })),
