@@ -1,6 +1,7 @@
 /**
- * A digest of the code that computes something: the import closure of a module, bundled and minified, so that
- * comments and formatting do not count and a changed helper does. Package imports count by name and version.
+ * A digest of the code that computes something: the import closure of a module, bundled and minified, so that comments,
+ * formatting, names of locals and code that is not used do not count and a changed helper does. Package imports count by name
+ * and version.
  *
  * Services are left out of a stage's closure: they carry no science, and what they return is in the key by digest.
  */
@@ -36,7 +37,6 @@ const bundle = async (path: string): Promise<string> => {
   const { outputFiles, metafile } = await esbuild.build({
     entryPoints: [path],
     bundle: true,
-    minify: true,
     write: false,
     metafile: true,
     format: "esm",
@@ -51,7 +51,10 @@ const bundle = async (path: string): Promise<string> => {
     .filter(({ path }) => !path.includes("services/"))
     .map(({ path }) => packageVersion(path))
   const hash = createHash("sha256")
-  for (const file of outputFiles) hash.update(file.contents)
+  // Shortened apart from the bundle: short names depend on what a text holds, and that of the files holds unused code, too.
+  for (const { text } of outputFiles) {
+    hash.update((await esbuild.transform(text, { minify: true, format: "esm", target: "esnext" })).code)
+  }
   return hash.update([...new Set(packages)].sort().join("\n")).digest("hex")
 }
 

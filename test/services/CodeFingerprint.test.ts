@@ -76,6 +76,11 @@ describe("a fingerprint", () => {
       (text) => text.replace("// What it does.", "// Another thing.\n/* Twice. */"),
     ],
     ["a comment in a helper", "numerics/times.ts", (text) => `/** The product. */\n${text}`],
+    [
+      "a helper that is not used, in a file that is",
+      "numerics/times.ts",
+      (text) => `${text}export const quizzicalJigsaw = (zzzz: number): number => zzzz ** zzzz\n`,
+    ],
     ["formatting", "stages/square.ts", (text) => text.replaceAll("\n", "\n\n").replaceAll("  ", "\t")],
     ["line endings", "numerics/square.ts", (text) => text.replaceAll("\n", "\r\n")],
     ["a type", "stages/square.ts", (text) => text.replace("ReadonlyArray<number>", "Array<number>")],
