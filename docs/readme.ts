@@ -1,19 +1,20 @@
 /**
  * Renders what is rendered: claims.md and figures of artifacts/paper from its tables, then the blocks of README.md and
- * docs/engines.md: `pnpm run readme`. No number there is typed by hand; a test fails where a block differs from what it is rendered from.
+ * of other documents: `pnpm run readme`. No number there is typed by hand; a test fails where a block differs from what it is rendered from.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
-import { SingleResult } from "../src/commands/results.ts"
 import { renderPng } from "../src/figures/png.ts"
+import { studentQuantile } from "../src/numerics/inference.ts"
 import { median } from "../src/numerics/statistics.ts"
 import { ClaimRow } from "../src/pipelines/Claim.ts"
 import { Comparison } from "../src/pipelines/comparison.ts"
-import { claimsMarkdown, tally } from "../src/report/claimsText.ts"
+import { headlinesMarkdown, headlinesOf, INTERVALS, tally } from "../src/report/claimsText.ts"
 import { comparisonMarkdown } from "../src/report/comparisonText.ts"
-import { findings } from "../src/report/findings.ts"
+import { digits } from "../src/report/estimateText.ts"
+import { answer, findings } from "../src/report/findings.ts"
 import { Manifest } from "../src/report/manifest.ts"
 import { readResults, rendered } from "../src/report/rendered.ts"
 
@@ -75,31 +76,64 @@ const claims = () =>
 const manifest = () =>
   Schema.decodeUnknownSync(Schema.fromJsonString(Manifest))(read("artifacts/paper/manifest.json"))
 
+const decodeEngineResult = Schema.decodeUnknownSync(
+  Schema.fromJsonString(
+    Schema.Struct({
+      evidence: Schema.String,
+      config: Schema.Struct({
+        seed: Schema.Int,
+        data: Schema.Struct({ operation: Schema.String }),
+      }),
+      run: Schema.Struct({
+        firstThreshold: Schema.NullOr(Schema.Int),
+        stopStep: Schema.NullOr(Schema.Int),
+      }),
+      coupling: Schema.Array(
+        Schema.Struct({
+          rows: Schema.String,
+          window: Schema.String,
+          /** Over all points, the windows that the end of the run cut off included. */
+          all: Schema.Struct({ mean: Schema.NullOr(Schema.Finite), peak: Schema.NullOr(Schema.Finite) }),
+        }),
+      ),
+    }),
+  ),
+)
+
+/** How wide the pooled interval of so many seeds is beside that of others, on a log scale, for the same spread of runs. */
+const widthOf = (operations: number, seeds: number): number =>
+  studentQuantile(0.975, (operations - 1) * (seeds - 1)) / Math.sqrt(operations * seeds)
+
 const heads = () =>
   Schema.decodeUnknownSync(Schema.fromJsonString(Comparison))(
     read("artifacts/ablations/heads/comparison.json"),
   )
 
 const blocks: Readonly<Record<string, () => string>> = {
-  cost: () => {
-    const { machine, process, storeMiB } = manifest()
-    return `On ${machine.cpu} with ${machine.cores} cores it took ${(process.wallMinutes / 60).toFixed(1)} hours, ${(process.peakMemoryMiB / 1024).toFixed(1)} GiB of memory and ${Math.round(storeMiB / 1024)} GiB of disk.`
+  answer: () => `**${answer(claims())}** ${tally(claims())}.`,
+  overview: () => {
+    const [, description = ""] =
+      /<desc>([\s\S]*?)<\/desc>/.exec(read("artifacts/paper/figures/overview.svg")) ?? []
+    return `_${description.trim()}_`
   },
+  headlines: () => `${headlinesMarkdown(claims())}\n\n${INTERVALS}; n counts runs.`,
   findings: () => findings(claims()),
+  cost: () => {
+    const { machine, process, storeMiB, total } = manifest()
+    return `On ${machine.cpu} with ${machine.cores} cores it takes ${digits(total.stageHours / machine.cores)} hours, ${(process.peakMemoryMiB / 1024).toFixed(1)} GiB of memory and ${Math.round(storeMiB / 1024)} GiB of disk.`
+  },
+  seeds: () => {
+    const { total, machine } = manifest()
+    const operations = new Set(
+      headlinesOf(claims()).flatMap(({ measured }) =>
+        measured.perSeed.flatMap(({ operation }) => operation ?? []),
+      ),
+    ).size
+    const narrower = widthOf(operations, 6) / widthOf(operations, 3)
+    return `pooled intervals become ${digits(narrower)} times as wide on a log scale if runs spread as these do, ranges of three seeds become 95 % intervals of six, and it takes some ${digits((2 * total.stageHours) / machine.cores)} hours.`
+  },
   ablation: () => fence("ts", read("src/pipelines/ablations/heads.ts")),
   comparison: () => `${comparisonMarkdown(heads())}\n\n${heads().evidence}.`,
-  claims: () => {
-    const { evidence, machine, total, storeMiB, process } = manifest()
-    const once =
-      process.cached === 0
-        ? ` The run took ${process.wallMinutes} minutes, ${process.cpuMinutes} minutes of processor time, at most ${process.peakMemoryMiB} MiB of memory and ${storeMiB} MiB of store.`
-        : ""
-    return [
-      claimsMarkdown(claims()),
-      "",
-      `${tally(claims())}. Measured at ${evidence}, on ${machine.cpu} with ${machine.cores} cores: ${total.stages} stages, ${total.stageHours} hours if computed one after the other.${once}`,
-    ].join("\n")
-  },
   speed: () => {
     const runs = read("bench/results/step.ndjson")
       .trim()
@@ -166,9 +200,7 @@ const blocks: Readonly<Record<string, () => string>> = {
   engines: () => {
     const results = ["onnx", "tfjs-node"].map((engine) => ({
       engine,
-      ...Schema.decodeUnknownSync(Schema.fromJsonString(SingleResult))(
-        read(`artifacts/engines/${engine}.json`),
-      ),
+      ...decodeEngineResult(read(`artifacts/engines/${engine}.json`)),
     }))
     const step = (value: number | null) => (value === null ? "never" : value.toLocaleString("en"))
     const number = (value: number | null) => (value === null ? "–" : value.toPrecision(3))
@@ -185,14 +217,20 @@ const blocks: Readonly<Record<string, () => string>> = {
         row(`peak R̄, ${rows}, ${window} window`, ({ coupling }) => number(coupling[i].all.peak)),
       ]),
       "",
-      `${first.config.data.operation}, seed ${first.config.seed}; ${first.evidence}.`,
+      `${first.config.data.operation}, seed ${first.config.seed}; ${first.evidence}; measured with earlier windows, which the end of the run cut off.`,
     ].join("\n")
   },
   twin: () => fence("python", pythonCode(read("bench/peers/check_twin.py"))),
 }
 
 /** Documents with rendered blocks. */
-export const documents = ["README.md", "docs/engines.md"]
+export const documents = [
+  "README.md",
+  "docs/ablations.md",
+  "docs/engines.md",
+  "docs/scale.md",
+  "docs/twin.md",
+]
 
 /** A document with every rendered block filled in. */
 export const renderBlocks = (document: string): string =>

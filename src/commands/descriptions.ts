@@ -4,7 +4,7 @@ export const descriptions = {
   run: "Run a pipeline or an ablation; what is stored is not computed again, what was stopped goes on",
   plan: "Show what a run would compute, how long that takes and how much room; computes nothing",
   explain: "Explain why a stage would be found or computed: which fields changed, from what to what",
-  "reproduce-all": "Reproduce the whole paper: every claim with its verdict, tables and figures",
+  "reproduce-all": "Reproduce the whole paper: every claim with its judgements, tables and figures",
   report: "Write results as one HTML page that needs no network",
   status: "Show which processes are at work on the store, on what, and how the last runs went",
   watch: "Serve the report on 127.0.0.1, with what goes on on the store as it happens",

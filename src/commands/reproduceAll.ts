@@ -1,14 +1,13 @@
 /** `reproduce-all`: the whole paper, from data to claims; the table fills in as results arrive. */
 import { Console, Effect, Exit, FileSystem, Option, Path, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { type Claim, ClaimRow, evaluateClaim, untestedRow, upstreamOf } from "../pipelines/Claim.ts"
+import { type Claim, ClaimRow, evaluateClaim, untestedRow } from "../pipelines/Claim.ts"
 import { claims } from "../pipelines/claims.ts"
-import { isStage } from "../pipelines/derive.ts"
-import { evaluator, type Node, type Resolve, settle } from "../pipelines/Node.ts"
+import { evaluator, type Resolve, settle } from "../pipelines/Node.ts"
 import { inOrder } from "../pipelines/order.ts"
 import { expectations } from "../pipelines/outlook.ts"
-import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../pipelines/paper.ts"
-import { stages } from "../pipelines/registry.ts"
+import { type PaperConfig, paper, paperScale, seedsOf, smokeScale, tabled } from "../pipelines/paper.ts"
+import { paperNodes, stages } from "../pipelines/registry.ts"
 import { type Scale, SMOKE_NOTE } from "../pipelines/scale.ts"
 import { claimLine, claimsHeader, claimsTable, tally } from "../report/claimsText.ts"
 import { gather } from "../report/evidence.ts"
@@ -112,14 +111,11 @@ const sideBySide = { concurrency: "unbounded" } as const
 /** The claims of the paper, and every stage that they and the tables need, those of the first claims first. */
 const planOf = (config: PaperConfig) => {
   const nodes = paper(config)
-  const list = claims(nodes)
-  const features = nodes.features.map(({ features }) => features)
-  const upstream: ReadonlyArray<Node<unknown>> = [...list.flatMap(upstreamOf), ...features].filter(isStage)
-  return { nodes, list, features, planned: [...new Set(upstream)] }
+  return { nodes, list: claims(nodes), tables: tabled(nodes), planned: paperNodes(config, nodes) }
 }
 type Plan = ReturnType<typeof planOf>
 
-const evaluate = Effect.fnUntraced(function* ({ nodes, list, features, planned }: Plan, options: Options) {
+const evaluate = Effect.fnUntraced(function* ({ nodes, list, tables, planned }: Plan, options: Options) {
   const progress = yield* Progress
   const isTolerable = isTolerableUnless(options)
   const expect = yield* expectations
@@ -138,7 +134,7 @@ const evaluate = Effect.fnUntraced(function* ({ nodes, list, features, planned }
       Effect.forEach(list, (claim) => rowOf(claim, resolve, options, isTolerable), sideBySide),
       // Tables alone need these; what fails leaves no rows.
       Effect.forEach(
-        features,
+        tables,
         (node) =>
           Effect.catch(resolve(node), (error) =>
             isTolerable(error) ? progress.say(`${node.label}: ${oneLine(error)}`) : Effect.fail(error),

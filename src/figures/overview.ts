@@ -3,7 +3,7 @@
  * gradients and updates, and what speeds grokking up.
  */
 import * as Plot from "@observablehq/plot"
-import { type Axis, around, gridX, logAxis, scale, stepAxis, xAxis, yAxis } from "./axes.ts"
+import { type Axis, around, gridX, logAxis, pixels, scale, stepAxis, xAxis, yAxis } from "./axes.ts"
 import { type CouplingCurve, type CouplingPoint, couplingLabel } from "./coupling.ts"
 import { type Interval, valuesOf } from "./Interval.ts"
 import { endLabels, meanLine, range } from "./lines.ts"
@@ -11,14 +11,15 @@ import { type Band, overSeeds } from "./overSeeds.ts"
 import { isPositive, leftOut, logDomain } from "./scales.ts"
 import { type Panel, renderSvg } from "./svg.ts"
 import {
+  black,
   type Estimator,
   estimatorNames,
   estimatorStyle,
   fontSize,
   neutral,
   page,
-  palette,
   type Style,
+  styleAt,
 } from "./theme.ts"
 
 /** What an arm is for. */
@@ -39,18 +40,26 @@ export interface Overview {
   /** The gap by weight decay and by block, and whether all seeds grokked. */
   readonly decay: ReadonlyArray<Named & { readonly grokked: boolean }>
   readonly blocks: ReadonlyArray<Named & { readonly grokked: boolean }>
-  readonly arms: ReadonlyArray<Named & { readonly role: ArmRole }>
+  /** `value` is of the pairs that grokked; null where none did. */
+  readonly arms: ReadonlyArray<{
+    readonly name: string
+    readonly role: ArmRole
+    readonly value: Interval | null
+    /** Pairs in which the arm never grokked, of so many. */
+    readonly never: number
+    readonly of: number
+  }>
   /** What only the caller knows. */
   readonly caption: string
 }
 
-const [blue, orange, green] = palette
-const roleStyle: Readonly<Record<ArmRole, Style | undefined>> = {
-  control: { colour: "#000000", ink: "#000000", dash: "none", marker: "circle" },
-  kept: orange,
-  null: green,
-  removed: blue,
+const roleStyle: Readonly<Record<ArmRole, Style>> = {
+  control: black,
+  kept: styleAt(1),
+  null: styleAt(2),
+  removed: styleAt(0),
 }
+const gapStyle = styleAt(0)
 const roleText: Readonly<Record<ArmRole, string>> = {
   control: "black: the natural run",
   kept: "orange: attention moves along three directions, or with their norm",
@@ -58,25 +67,54 @@ const roleText: Readonly<Record<ArmRole, string>> = {
   removed: "blue: three directions removed",
 }
 
-const half = (page.width - 2 * page.margin - 24) / 2
-const height = { curves: 262, rows: 262 }
+const gutter = 24
+/** Of a panel with everything around it. */
+const half = (page.width - 2 * page.margin - gutter) / 2
+const height = 262
+const between = 10
+
+interface Position {
+  readonly x: number
+  readonly y: number
+}
+
+/** Panels in the order of reading, in so many columns. */
+const positions = (columns: 1 | 2): ReadonlyArray<Position> =>
+  Array.from({ length: 4 }, (_, i) => ({
+    x: page.margin + (i % columns) * (half + gutter),
+    y: Math.floor(i / columns) * (height + between),
+  }))
+
+interface DrawnRow {
+  readonly name: string
+  readonly value: Interval | null
+  readonly style: Style
+  readonly hollow: boolean
+  /** What stands right of the row. */
+  readonly remark: string
+}
 
 /** Rows of a category each, with mean, interval and runs. */
 const rowsPanel = (
-  at: { readonly x: number; readonly y: number },
+  at: Position,
   heading: string,
   axis: Axis,
-  rows: ReadonlyArray<Named & { readonly style: Style; readonly hollow: boolean }>,
+  rows: ReadonlyArray<DrawnRow>,
   left: number,
 ): Panel => {
   const margins = { top: 34, right: 16, bottom: 40, left }
   const placed = rows.map((row, i) => ({ ...row, y: i + 0.5 }))
-  const spans = placed.flatMap(({ y, style, value: { low, high } }) =>
+  const measured = placed.flatMap(({ value, ...row }) => (value === null ? [] : [{ ...row, value }]))
+  const spans = measured.flatMap(({ y, style, value: { low, high } }) =>
     low === null || high === null || !isPositive(low) ? [] : [{ y, style, low, high }],
   )
+  /** From the left edge of the plot area, 0, to its right edge, 1. */
+  const across = pixels(axis, 0, 1)
+  const remarks = placed.filter(({ remark }) => remark !== "")
   return {
-    ...around({ from: at.x + left, to: at.x + half - margins.right }, at.y, height.rows, margins),
+    ...around({ from: at.x + left, to: at.x + half - margins.right }, at.y, height, margins),
     heading,
+    headingX: 0,
     xScale: scale(axis),
     yScale: { type: "linear", domain: [rows.length, 0] },
     marks: [
@@ -86,7 +124,7 @@ const rowsPanel = (
       ...spans.map(({ y, style, low, high }) =>
         Plot.ruleY([y], { x1: low, x2: high, stroke: style.colour, strokeWidth: 2 }),
       ),
-      ...placed.flatMap(({ y, style, value, hollow }) => [
+      ...measured.flatMap(({ y, style, value, hollow }) => [
         Plot.dot(
           value.perSeed.filter(isPositive).map((x) => ({ x, y })),
           { x: "x", y: "y", r: 2, stroke: style.colour, strokeOpacity: 0.6, strokeWidth: 0.9 },
@@ -104,6 +142,20 @@ const rowsPanel = (
             ]
           : []),
       ]),
+      ...remarks.map(({ y, style, value, remark }) => {
+        // On the side that the marks leave free.
+        const isFree = value === null || across.of(Math.max(...valuesOf(value))) < 0.6
+        return Plot.text([remark], {
+          x: axis.domain[isFree ? 1 : 0],
+          y,
+          dx: isFree ? -8 : 8,
+          textAnchor: isFree ? "end" : "start",
+          fontSize: fontSize.label,
+          fill: style.ink,
+          stroke: "white",
+          strokeWidth: 4,
+        })
+      }),
       ...placed.map(({ name, y, style }) =>
         Plot.text([name], {
           x: axis.domain[0],
@@ -118,7 +170,7 @@ const rowsPanel = (
   }
 }
 
-/** Where a run that grokked is on average, and the range of runs. */
+/** When each run grokked, and the range of runs. */
 const grokkingMarks = (steps: ReadonlyArray<number>, y: Axis): ReadonlyArray<Plot.Markish> =>
   steps.length === 0
     ? []
@@ -131,6 +183,9 @@ const grokkingMarks = (steps: ReadonlyArray<number>, y: Axis): ReadonlyArray<Plo
           fill: "#000000",
           fillOpacity: 0.06,
         }),
+        ...[...new Set(steps)].map((step) =>
+          Plot.ruleX([step], { y1: y.domain[0], y2: y.domain[1], stroke: "#000000", strokeOpacity: 0.22 }),
+        ),
         Plot.text(["grokking"], {
           x: (Math.min(...steps) + Math.max(...steps)) / 2,
           y: y.domain[1],
@@ -140,7 +195,10 @@ const grokkingMarks = (steps: ReadonlyArray<number>, y: Axis): ReadonlyArray<Plo
         }),
       ]
 
-const curvesPanel = (data: Overview): Panel => {
+/** Above the curves, for a word. */
+const headroom = 1.6
+
+const curvesPanel = (data: Overview, at: Position): Panel => {
   const kinds = [...new Set(data.coupling.map(({ kind }) => kind))]
   const bandOf = (kind: Estimator): ReadonlyArray<Band> =>
     overSeeds(
@@ -158,15 +216,10 @@ const curvesPanel = (data: Overview): Panel => {
     ...bands.flatMap(({ band }) => band.flatMap(({ low, high }) => [low, high])),
     ...outside.flatMap(({ points }) => points.map(({ value }) => value)),
   ]
-  const margins = { top: 34, right: 92, bottom: 40, left: 46 }
-  const frame = around(
-    { from: page.margin + margins.left, to: page.margin + half - margins.right },
-    0,
-    height.curves,
-    margins,
-  )
+  const margins = { top: 34, right: 104, bottom: 40, left: 46 }
+  const frame = around({ from: at.x + margins.left, to: at.x + half - margins.right }, at.y, height, margins)
   const x = stepAxis(last, half - margins.left - margins.right)
-  const y = logAxis(logDomain(values), couplingLabel)
+  const y = logAxis(logDomain([...values, headroom * Math.max(...values)]), couplingLabel)
   const grey: Style = { colour: "#777777", ink: neutral.text, dash: "2 2", marker: "circle" }
   const ends = [
     ...bands.flatMap(({ kind, style, band }) => {
@@ -177,12 +230,13 @@ const curvesPanel = (data: Overview): Panel => {
       const end = points.at(-1)
       return end === undefined
         ? []
-        : [{ name: "gradients, never grokking", style: grey, x: end.step, y: end.value }]
+        : [{ name: "gradients, never\u00a0grokking", style: grey, x: end.step, y: end.value }]
     }),
   ]
   return {
     ...frame,
-    heading: "a  How strongly directions couple to the centroids",
+    heading: "a\u2002How strongly directions couple to the centroids",
+    headingX: 0,
     xScale: scale(x),
     yScale: scale(y),
     marks: [
@@ -209,73 +263,86 @@ const curvesPanel = (data: Overview): Panel => {
   }
 }
 
-const axisOf = (rows: ReadonlyArray<Named>, label: string): Axis =>
-  logAxis(logDomain([1, ...rows.flatMap(({ value }) => valuesOf(value)).filter(isPositive)]), label)
+const axisOf = (rows: ReadonlyArray<{ readonly value: Interval | null }>, label: string): Axis => {
+  const values = rows.flatMap(({ value }) => (value === null ? [] : valuesOf(value)))
+  return logAxis(logDomain([1, ...values.filter(isPositive)]), label)
+}
 
-/** The panels that there are data for, two beside each other. */
-export const overview = (data: Overview): string => {
-  const right = page.margin + half + 24
+/**
+ * The panels that there are data for.
+ *
+ * @param columns two beside each other on a page, one on a narrow screen
+ */
+export const overview = (data: Overview, columns: 1 | 2 = 2): string => {
   const gapLabel = "R̄ of gradients ÷ R̄ of updates (peaks)"
-  const gapStyle = blue ?? roleStyle.control
-  const gap = (rows: Overview["decay"]) =>
-    rows.map(({ grokked, ...row }) => ({
-      ...row,
-      style: gapStyle ?? estimatorStyle.update,
-      hollow: !grokked,
-    }))
-  const arms = data.arms.map(({ role, ...row }) => ({
-    ...row,
-    style: roleStyle[role] ?? estimatorStyle.update,
-    hollow: false,
-  }))
   const gaps = [...data.decay, ...data.blocks]
-  const second = height.curves + 8
-  const panels: ReadonlyArray<Panel> = [
-    curvesPanel(data),
-    ...(data.arms.length === 0
+  const gapRows = (rows: Overview["decay"]) =>
+    rows.map(({ grokked, ...row }) => ({ ...row, style: gapStyle, hollow: !grokked, remark: "" }))
+  const arms = data.arms.map(({ role, never, of, ...row }) => ({
+    ...row,
+    style: roleStyle[role],
+    hollow: false,
+    remark: never === 0 ? "" : never === of ? `never (${of} of ${of})` : `never in ${never} of ${of}`,
+  }))
+  const drawn: ReadonlyArray<(at: Position, letter: string) => Panel> = [
+    (at) => curvesPanel(data, at),
+    ...(arms.length === 0
       ? []
       : [
-          rowsPanel(
-            { x: right, y: 0 },
-            "b  How much sooner a network groks, by what attention may do",
-            axisOf(data.arms, "steps of the natural run ÷ steps of the arm"),
-            arms,
-            168,
-          ),
+          (at: Position, letter: string) =>
+            rowsPanel(
+              at,
+              `${letter}\u2002Speed-up of grokking, by what attention may do`,
+              axisOf(arms, "steps of the natural run ÷ steps of the arm"),
+              arms,
+              168,
+            ),
         ]),
     ...(data.decay.length === 0
       ? []
       : [
-          rowsPanel(
-            { x: page.margin, y: second },
-            "c  The gap by weight decay (hollow: did not grok)",
-            axisOf(gaps, gapLabel),
-            gap(data.decay),
-            46,
-          ),
+          (at: Position, letter: string) =>
+            rowsPanel(
+              at,
+              `${letter}\u2002The gap by weight decay (hollow: not every run grokked)`,
+              axisOf(gaps, gapLabel),
+              gapRows(data.decay),
+              46,
+            ),
         ]),
     ...(data.blocks.length === 0
       ? []
       : [
-          rowsPanel(
-            { x: right, y: second },
-            "d  The gap by block of the parameters",
-            axisOf(gaps, gapLabel),
-            gap(data.blocks),
-            64,
-          ),
+          (at: Position, letter: string) =>
+            rowsPanel(
+              at,
+              `${letter}\u2002The gap by block of the parameters`,
+              axisOf(gaps, gapLabel),
+              gapRows(data.blocks),
+              64,
+            ),
         ]),
   ]
+  const letters = ["a", "b", "c", "d"]
+  const panels = positions(columns).flatMap((at, i) => {
+    const draw = drawn[i]
+    return draw === undefined ? [] : [draw(at, letters[i] ?? "")]
+  })
+  const letterOf = (index: number) => letters[index] ?? ""
+  const gapLetters = letters.slice(arms.length === 0 ? 1 : 2, drawn.length).join(", ")
   const roles = [...new Set(data.arms.map(({ role }) => role))]
   return renderSvg({
     title: "What couples to the centroids, what sets the gap, and what speeds grokking up",
+    ...(columns === 1 ? { width: half + 2 * page.margin } : {}),
     panels,
     caption: [
       "a: R̄ of the directions of an SVD of gradients, of gradients of random logits and of updates; mean and range over runs, up to where the first one ends; 1 is a random direction. Shaded: when the runs grokked. Grey: gradients in runs that never generalise.",
-      data.arms.length === 0
+      arms.length === 0
         ? ""
-        : `b: pooled over operations and seeds; ${roles.map((role) => roleText[role]).join("; ")}.`,
-      gaps.length === 0 ? "" : "c, d: add; peak of gradients ÷ peak of updates, same run.",
+        : `${letterOf(1)}: pooled over operations and seeds; ${roles.map((role) => roleText[role]).join("; ")}.`,
+      gaps.length === 0
+        ? ""
+        : `${gapLetters}: add; peak of gradients ÷ peak of updates, same run; hollow where not every run grokked.`,
       "Small circles: runs.",
       data.caption,
       leftOut(data.coupling.flatMap(({ points }) => points.map(({ value }) => value))),

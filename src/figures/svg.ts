@@ -24,8 +24,9 @@ export interface Panel {
   readonly width: number
   readonly height: number
   readonly margins: Margins
-  /** Above the top left corner of the plot area. */
+  /** Above the top left corner of the plot area, or `headingX` pixels from the panel's left edge. */
   readonly heading?: string
+  readonly headingX?: number
   readonly xScale: Plot.ScaleOptions
   readonly yScale: Plot.ScaleOptions
   readonly colour?: Plot.ScaleOptions
@@ -41,6 +42,8 @@ export interface Line {
 
 export interface Figure {
   readonly title: string
+  /** Pixels; that of a page where it is not given. */
+  readonly width?: number
   readonly panels: ReadonlyArray<Panel>
   readonly headings?: ReadonlyArray<Line>
   /** Sentences of the description; empty ones are left out. */
@@ -82,7 +85,8 @@ const drawPanel = (document: Document, panel: Panel) => {
     "text-anchor": "middle",
   })
   if (panel.heading !== undefined) {
-    const at = { x: margins.left, y: margins.top - 9, "text-anchor": "start", "font-size": fontSize.heading }
+    const x = panel.headingX ?? margins.left
+    const at = { x, y: margins.top - 9, "text-anchor": "start", "font-size": fontSize.heading }
     group.append(element(document, "text", { ...at, ...semiBold }, panel.heading))
   }
   for (const child of [...drawn.children]) if (child.localName !== "style") group.append(child)
@@ -98,7 +102,8 @@ const unbroken = (text: string) => text.replace(/ = /g, "\u00a0=\u00a0").replace
 
 /** The SVG text of a figure, in UTF-8 with an XML namespace, ready for a file. */
 export const renderSvg = (figure: Figure): string => {
-  const inner = page.width - 2 * page.margin
+  const { width = page.width } = figure
+  const inner = width - 2 * page.margin
   const titles = wrap(figure.title, inner * 0.92, fontSize.title)
   const top = page.margin + titles.length * 21
   const body = Math.max(...figure.panels.map(({ y, height }) => y + height))
@@ -108,16 +113,16 @@ export const renderSvg = (figure: Figure): string => {
   const document = new DOMParser().parseFromString(`<svg xmlns="${namespace}"></svg>`, "image/svg+xml")
   const svg = element(document, "svg", {
     xmlns: namespace,
-    width: page.width,
+    width,
     height,
-    viewBox: `0 0 ${page.width} ${height}`,
+    viewBox: `0 0 ${width} ${height}`,
     role: "img",
     "font-family": fontFamily,
     fill: neutral.ink,
     color: neutral.ink,
   })
   svg.append(element(document, "title", {}, figure.title), element(document, "desc", {}, sentences))
-  svg.append(element(document, "rect", { width: page.width, height, fill: "white" }))
+  svg.append(element(document, "rect", { width, height, fill: "white" }))
   titles.forEach((line, i) => {
     const at = { x: page.margin, y: page.margin + 12 + i * 21, "font-size": fontSize.title }
     svg.append(element(document, "text", { ...at, ...semiBold }, line))

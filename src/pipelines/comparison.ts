@@ -34,6 +34,8 @@ export const Comparison = Schema.Struct({
   scale: Schema.Literals(["paper", "smoke"]),
   /** What the numbers are worth, such as `the paper's sizes; seeds 42, 137, 2024`. */
   evidence: Schema.String,
+  /** What a reader must know of how it was measured, such as that another definition has come since. */
+  note: Schema.optionalKey(Schema.String),
   seeds: Schema.Array(Schema.Int),
   /** The fields that vary, and their values in the order given. */
   axes: Schema.Array(Schema.Struct({ field: Schema.String, values: Schema.Array(Setting) })),

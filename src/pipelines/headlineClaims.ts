@@ -13,28 +13,11 @@ import {
   speedupRatio,
   speedups,
 } from "./interventionClaims.ts"
-import {
-  fine,
-  MULTITASK_RHO,
-  multitaskGrokStep,
-  multitaskRho,
-  ofOperations,
-  ratioOver,
-  stepsOf,
-} from "./multitaskClaims.ts"
-import type { Paper } from "./paper.ts"
-import {
-  couplingNode,
-  couplingRatios,
-  couplings,
-  type Run,
-  rho,
-  spreadOf,
-  summaryOf,
-  text,
-} from "./quantities.ts"
+import { fine, multitaskGrokStep, multitaskRho, ofOperations, ratioOver, stepsOf } from "./multitaskClaims.ts"
+import type { Paper, Run } from "./paper.ts"
+import { couplingNode, couplingRatios, couplings, RHO, rho, spreadOf, summaryOf, text } from "./quantities.ts"
 import type { Kind } from "./single.ts"
-import { grokkingRuns, nullPeaks, otherGaps, otherSummaries, RHO, rhos } from "./singleClaims.ts"
+import { grokkingRuns, nullPeaks, otherGaps, otherSummaries, rhos } from "./singleClaims.ts"
 import {
   areAlike,
   digits,
@@ -211,7 +194,7 @@ const multitaskHeadlines = (paper: Paper): ReadonlyArray<Claim> => {
           statistic: "meanBefore",
         }),
         "mean after grokking": ofOperations(paper, { estimator: "per-op-gradient", statistic: "meanAfter" }),
-        [MULTITASK_RHO]: multitaskRho(paper),
+        [RHO]: multitaskRho(paper),
         "ρ by peaks": ratioOver(paper, { estimator: "per-op-gradient" }, { estimator: "random-logits" }),
         "÷ permuted labels, means": ratioOver(
           paper,
@@ -224,7 +207,7 @@ const multitaskHeadlines = (paper: Paper): ReadonlyArray<Claim> => {
         "permuted labels": ofOperations(paper, { estimator: "permuted-labels" }),
       },
       judge: (measured, _, published) => judgeMagnitude(published, measured),
-      read: (others) => readRho(others[MULTITASK_RHO]),
+      read: (others) => readRho(others[RHO]),
     },
     {
       id: "headline.aggregation",

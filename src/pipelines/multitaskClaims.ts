@@ -9,6 +9,7 @@ import {
   geometricMeanOf,
   grokQuantity,
   multitaskNode,
+  RHO,
   type Statistic,
   sizes,
   summaryOf,
@@ -124,8 +125,6 @@ export const ratioOver = (
   }
 }
 
-export const MULTITASK_RHO = "ρ: ÷ random logits, means"
-
 /** ρ of one operation, or of all: the geometric mean over them, for each trajectory. */
 export const multitaskRho = (
   paper: Paper,
@@ -201,7 +200,7 @@ export const multitaskClaims = (paper: Paper): ReadonlyArray<Claim> => {
               beside: {
                 "time mean": of({ estimator: "per-op-gradient", statistic: "mean" }),
                 ...beside("per-op-gradient"),
-                [MULTITASK_RHO]: multitaskRho(paper, [operation]),
+                [RHO]: multitaskRho(paper, [operation]),
               },
               controls: {
                 "gradients of the summed loss": of({ estimator: "aggregated-gradient" }),
@@ -209,7 +208,7 @@ export const multitaskClaims = (paper: Paper): ReadonlyArray<Claim> => {
                 "permuted labels": of({ estimator: "permuted-labels" }),
               },
               judge: (measured, _, published) => judgeMagnitude(published, measured),
-              read: (others) => readRho(others[MULTITASK_RHO]),
+              read: (others) => readRho(others[RHO]),
             } satisfies Claim,
           ]),
     ]

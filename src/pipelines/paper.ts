@@ -11,7 +11,7 @@ import { interventions } from "./interventions.ts"
 import { type MultitaskConfig, multitask } from "./multitask.ts"
 import { type Node, node } from "./Node.ts"
 import { robust, shuffled, variants } from "./robustness.ts"
-import { fineSensitivity, type SensitivityConfig, sensitivity } from "./sensitivity.ts"
+import { fineSensitivity, type SensitivityConfig, sensitivity, sweptOf } from "./sensitivity.ts"
 import { type Single, type SingleConfig, single } from "./single.ts"
 import { paper as singlePaper, smoke as singleSmoke } from "./sizes.ts"
 
@@ -198,3 +198,56 @@ export const paper = (config: PaperConfig) => {
   }
 }
 export type Paper = ReturnType<typeof paper>
+
+/** A run of one operation, and the experiment that tables file it under. */
+export interface Run {
+  readonly experiment: string
+  readonly run: Single
+}
+
+/** Every run of one operation. */
+export const runsOf = ({
+  singles,
+  nonGrokking,
+  baseline,
+  robustness,
+  shuffled,
+}: Paper): ReadonlyArray<Run> => [
+  ...singles.map((run) => ({ experiment: "single", run })),
+  ...nonGrokking.map((run) => ({ experiment: "non-grokking", run })),
+  { experiment: "baseline", run: baseline },
+  ...robustness.map(({ variant, run }) => ({ experiment: variant.id, run })),
+  { experiment: "shuffled-labels", run: shuffled },
+]
+
+/** The couplings of these runs that tables hold: backward windows, too, where a claim is about the run. */
+export const couplingsOf = (paper: Paper) => [
+  ...runsOf(paper).flatMap(({ experiment, run }) =>
+    run.couplings
+      .filter(({ placement }) => placement === "published" || experiment === "single")
+      .map(({ kind, placement, coupling }) => ({
+        experiment,
+        run,
+        rows: kind,
+        window: placement,
+        draw: 0,
+        coupling,
+      })),
+  ),
+  ...paper.objectiveDraws.map(({ run, draw, coupling }) => ({
+    experiment: "single",
+    run,
+    rows: "random-logits" as const,
+    window: "published" as const,
+    draw,
+    coupling,
+  })),
+]
+
+/** What tables hold beside the numbers of claims. */
+export const tabled = (paper: Paper): ReadonlyArray<Node<unknown>> => [
+  ...couplingsOf(paper).map(({ coupling }) => coupling),
+  ...paper.multitasks.flatMap(({ couplings }) => couplings.map(({ coupling }) => coupling)),
+  ...paper.sensitivities.flatMap(sweptOf).map(({ node }) => node),
+  ...paper.features.map(({ features }) => features),
+]

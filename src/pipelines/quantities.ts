@@ -11,7 +11,7 @@ import { all, map, ratio, read } from "./derive.ts"
 import { type GrokStep, grokStep, grokSteps } from "./grokStep.ts"
 import type { Estimator, Multitask, Range } from "./multitask.ts"
 import type { Node } from "./Node.ts"
-import type { PaperConfig } from "./paper.ts"
+import type { PaperConfig, Run } from "./paper.ts"
 import type { Source } from "./recipe.ts"
 import type { Kind, MeasuredPlacement, Single } from "./single.ts"
 
@@ -19,12 +19,6 @@ import type { Kind, MeasuredPlacement, Single } from "./single.ts"
 export const text = "published text"
 export const code = "published numbers"
 export const review = "a reviewer's simulated rebuttal"
-
-/** A run of one operation, and the experiment that tables file it under. */
-export interface Run {
-  readonly experiment: string
-  readonly run: Single
-}
 
 /** A summary of R̄ (or of R₁) over the points of a run. */
 export type Statistic = "peak" | "mean" | "meanBefore" | "meanAfter" | "shareAboveOne"
@@ -143,6 +137,9 @@ export const couplingRatios = (
     ],
   },
 })
+
+/** The name of ρ beside a claim about gradients. */
+export const RHO = "ρ: ÷ random logits, means"
 
 /** ρ: how much more gradients of the loss couple than gradients that know no label. */
 export const rho = (runs: ReadonlyArray<Run>, statistic: Statistic = "mean"): Quantity =>

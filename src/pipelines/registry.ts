@@ -15,7 +15,7 @@ import { upstreamOf } from "./Claim.ts"
 import { claims } from "./claims.ts"
 import { isStage } from "./derive.ts"
 import { closure, type Node } from "./Node.ts"
-import { type PaperConfig, paper, paperScale } from "./paper.ts"
+import { type Paper, type PaperConfig, paper, paperScale, tabled } from "./paper.ts"
 import type { Scale } from "./scale.ts"
 import { type SingleConfig, single, targets } from "./single.ts"
 import { paper as singlePaper, smoke } from "./sizes.ts"
@@ -31,10 +31,11 @@ export interface Pipeline {
 }
 
 /** The stages of the whole paper, those of the first claims first. */
-export const paperNodes = (config: PaperConfig): ReadonlyArray<Node<unknown>> => {
-  const whole = paper(config)
-  const features = whole.features.map(({ features }) => features)
-  return [...new Set([...claims(whole).flatMap(upstreamOf), ...features])].filter(isStage)
+export const paperNodes = (
+  config: PaperConfig,
+  whole: Paper = paper(config),
+): ReadonlyArray<Node<unknown>> => {
+  return closure([...claims(whole).flatMap(upstreamOf), ...tabled(whole)]).filter(isStage)
 }
 
 export const pipelines: ReadonlyArray<Pipeline> = [

@@ -7,10 +7,11 @@
 import type { CaptureConfig } from "../stages/captureGradients.ts"
 import { compareDirections } from "../stages/compareDirections.ts"
 import type { ProbeConfig, RowSource } from "../stages/contracts.ts"
+import type { Coupling } from "../stages/measureCoupling.ts"
 import { measurePerExample } from "../stages/measurePerExample.ts"
 import { train } from "../stages/train.ts"
 import { couplingOf, drawSeedOf, gradientsOf, nullOf, type Points, sedOf, type Trained } from "./coupling.ts"
-import { node, type Wired } from "./Node.ts"
+import { type Node, node, type Wired } from "./Node.ts"
 import type { Single } from "./single.ts"
 
 export interface SensitivityConfig {
@@ -171,6 +172,50 @@ export const sensitivity = (base: Single, options: SensitivityConfig) => {
 }
 export type Sensitivity = ReturnType<typeof sensitivity>
 
+/** One measurement of a sweep, as tables have it. */
+export interface Swept {
+  readonly setting: string
+  readonly value: string
+  readonly rows: Kind
+  readonly seed: number
+  /** W. */
+  readonly window: number
+  readonly node: Node<Coupling>
+}
+
+/** One value of a setting, for every kind of rows that it was measured for. */
+const sweptAs = (
+  setting: string,
+  value: string | number,
+  nodes: Readonly<Partial<Record<Kind, Node<Coupling>>>>,
+  of: Pick<Swept, "seed" | "window">,
+): ReadonlyArray<Swept> =>
+  kinds.flatMap((rows) => {
+    const node = nodes[rows]
+    return node === undefined ? [] : [{ setting, value: String(value), rows, ...of, node }]
+  })
+
+/** Everything that was swept on a run, but for the rank, which is one measurement. */
+export const sweptOf = (run: Sensitivity): ReadonlyArray<Swept> => {
+  const { seed } = run
+  const usual = { seed, window: run.config.svd.window }
+  const as = (setting: string, value: string | number, nodes: Parameters<typeof sweptAs>[2]) =>
+    sweptAs(setting, value, nodes, usual)
+  return [
+    ...as("baseline", "baseline", run.baseline),
+    ...run.windows.flatMap(({ window, ...nodes }) => sweptAs("window", window, nodes, { seed, window })),
+    ...run.epsilons.flatMap((at) => as("epsilon", at.epsilon, at)),
+    ...as("centroid", "logit-sum", run.logitSum),
+    ...as("draws", "own", run.ownDraws),
+    ...run.probeSeeds.flatMap((at) => as("probe-seed", at.drawSeed, at)),
+    ...run.batches.flatMap((at) => as("batch", at.batch, { gradient: at.coupling })),
+    ...as("batch", "train", { "random-logits": run.otherBatch.coupling }),
+    ...run.noise.flatMap((at) =>
+      as(at.of === "training batch" ? "noise" : "mixed-noise", at.multiple, { gradient: at.coupling }),
+    ),
+  ]
+}
+
 /** Long windows need more checkpoints than a run has: the same run with a finer cadence, and its coupling. */
 export const fineSensitivity = (base: Single, { fine, points }: SensitivityConfig) => {
   const { config, name, seed, drawSeed, data, block } = base
@@ -201,3 +246,8 @@ export const fineSensitivity = (base: Single, { fine, points }: SensitivityConfi
   })
   return { ...trained, windows }
 }
+export type FineSensitivity = ReturnType<typeof fineSensitivity>
+
+/** The windows of the finer cadence, as tables have them. */
+export const finelySweptOf = ({ seed, windows }: FineSensitivity): ReadonlyArray<Swept> =>
+  windows.flatMap(({ window, ...nodes }) => sweptAs("fine-window", window, nodes, { seed, window }))

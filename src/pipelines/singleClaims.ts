@@ -1,13 +1,10 @@
 /** Claims about runs of one operation: how strongly update and gradient directions couple (experiment.md §7). */
 import type { Operation } from "../numerics/modular.ts"
 import type { Claim, Quantities } from "./Claim.ts"
-import type { Paper } from "./paper.ts"
-import { code, couplingRatios, couplings, type Run, rho, runGrokSteps, text } from "./quantities.ts"
+import type { Paper, Run } from "./paper.ts"
+import { code, couplingRatios, couplings, RHO, rho, runGrokSteps, text } from "./quantities.ts"
 import type { Kind } from "./single.ts"
 import { judgeMagnitude, noControl, type Published, readRho } from "./verdicts.ts"
-
-/** The name of ρ beside a claim about gradients. */
-export const RHO = "ρ: ÷ random logits, means"
 
 /** The runs of the paper's operations. */
 export const grokkingRuns = ({ singles }: Paper): ReadonlyArray<Run> =>

@@ -13,6 +13,7 @@ import type { Paper } from "./paper.ts"
 import {
   code,
   peakOfRank,
+  RHO,
   review,
   type Statistic,
   summaryOf,
@@ -129,8 +130,6 @@ const sweptRatio = (
   },
 })
 
-const SWEEP_RHO = "ρ: ÷ random logits, means"
-
 /** Sweeps were published for one seed; ours are means over seeds. */
 const oneSeed = "seed 42 alone"
 
@@ -160,11 +159,11 @@ const windowClaims = (paper: Paper): ReadonlyArray<Claim> =>
         "time mean": swept(paper, at, "gradient", "mean", "R1"),
         R̄: swept(paper, at, "gradient"),
         "update rows": swept(paper, at, "update", "peak", "R1"),
-        [SWEEP_RHO]: sweptRatio(paper, at, "random-logits", "mean", "R1"),
+        [RHO]: sweptRatio(paper, at, "random-logits", "mean", "R1"),
       },
       controls: { "random logits": swept(paper, at, "random-logits", "peak", "R1") },
       judge: (measured, _, paper) => judgeMagnitude(paper, measured),
-      read: (others) => readRho(others[SWEEP_RHO]),
+      read: (others) => readRho(others[RHO]),
     }
     return [claim]
   })
@@ -226,11 +225,11 @@ const epsilonClaims = (paper: Paper): ReadonlyArray<Claim> =>
         "R₁": swept(paper, at, "gradient", "peak", "R1"),
         "exact derivative": swept(paper, epsilonSetting(0), "gradient"),
         "update rows": swept(paper, at, "update"),
-        [SWEEP_RHO]: sweptRatio(paper, at, "random-logits"),
+        [RHO]: sweptRatio(paper, at, "random-logits"),
       },
       controls: { "random logits": swept(paper, at, "random-logits") },
       judge: (measured, _, published) => judgeMagnitude(published, measured),
-      read: (others) => readRho(others[SWEEP_RHO]),
+      read: (others) => readRho(others[RHO]),
     }
     return [claim]
   })

@@ -20,7 +20,7 @@ export const readingMark: Record<Reading, string> = {
   "not-tested": "· not tested",
 }
 
-const widths = { claim: 56, paper: 14, measured: 32, number: 17 }
+const widths = { claim: 57, paper: 19, measured: 30, number: 16 }
 
 const column = (text: string, width: number): string =>
   text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width)
@@ -42,7 +42,7 @@ export const claimLine = ({ short, paper, measured, number, reading }: ClaimRow)
 
 export const claimsHeader = line("claim", "paper", "measured [range or 95 %]", "number", "reading")
 
-const RULE = "─".repeat(132)
+const RULE = "─".repeat(142)
 
 /** How often each judgement was given. */
 const counts = (names: ReadonlyArray<string>, given: ReadonlyArray<string>): string =>

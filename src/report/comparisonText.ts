@@ -1,6 +1,7 @@
 /** An ablation's results as text: a table for the terminal, `comparison.md`, and the rows of its data table. */
+import type { Estimate } from "../pipelines/Claim.ts"
 import type { Cell, Comparison } from "../pipelines/comparison.ts"
-import { estimateText } from "./estimateText.ts"
+import { estimateText, intervalsText } from "./estimateText.ts"
 
 /** A cell's number as text; why there is none. */
 export const cellText = ({ measured, failed }: Cell, metric: string): string => {
@@ -15,6 +16,12 @@ const nameOf = ({ id, isBase }: Cell): string => (isBase ? `${id} (base)` : id)
 export const controlsIn = ({ measured }: Cell): ReadonlyArray<string> => [
   ...new Set(Object.values(measured).flatMap(({ beside }) => Object.keys(beside))),
 ]
+
+/** All estimates of a comparison, those of controls among them. */
+export const estimatesIn = ({ cells }: Comparison): ReadonlyArray<Estimate> =>
+  cells.flatMap(({ measured }) =>
+    Object.values(measured).flatMap(({ beside, ...own }) => [own, ...Object.values(beside)]),
+  )
 
 /** Controls that what varies makes no difference to: the same in every cell, so they are shown once. */
 export const commonControls = ({ cells }: Comparison): ReadonlyArray<string> => {
@@ -86,7 +93,7 @@ export const comparisonMarkdown = (comparison: Comparison): string => {
 
 /** `comparison.md`. */
 export const comparisonDocument = (comparison: Comparison): string => {
-  const { name, description, evidence, metrics, cells, waived } = comparison
+  const { name, description, evidence, note, metrics, cells, waived } = comparison
   const failures = cells.flatMap((cell) =>
     Object.entries(cell.failed).map(
       ([metric, because]) => `- ${escaped(nameOf(cell))}, \`${metric}\`: ${escaped(because)}`,
@@ -95,8 +102,9 @@ export const comparisonDocument = (comparison: Comparison): string => {
   return [
     `# ${escaped(name)}: ${escaped(description)}`,
     "",
-    `${escaped(evidence)}. Means with 95 % bootstrap intervals over seeds; with few seeds, read an interval as a spread.`,
+    `${escaped(evidence)}. Means over seeds, of ratios geometric ones; in brackets: ${intervalsText(estimatesIn(comparison))}.`,
     "",
+    ...(note === undefined ? [] : [`**Note:** ${escaped(note)}`, ""]),
     comparisonMarkdown(comparison),
     "",
     ...(failures.length === 0 ? [] : ["Could not be measured:", "", ...failures, ""]),

@@ -44,3 +44,18 @@ export const estimateText = ({ value, low, high, n, unit, perSeed }: Estimate): 
   const interval = low === null || high === null ? "" : ` [${digits(low)}, ${digits(high)}]`
   return `${digits(value)}${unitMark(unit)}${interval} n=${n}`
 }
+
+const intervalNames = {
+  range: "the smallest and largest seed",
+  t: "95 % by Student's t",
+  pooled: "95 % by Student's t, pooled over operations and seeds",
+  bootstrap: "95 % of a bootstrap over seeds (of few seeds, a mere spread)",
+} as const
+
+/** What the intervals of these are; an estimate of former times does not say, and has one of a bootstrap. */
+export const intervalsText = (estimates: ReadonlyArray<Estimate>): string => {
+  const kinds = new Set(
+    estimates.flatMap(({ interval, low }) => (low === null ? [] : [interval ?? ("bootstrap" as const)])),
+  )
+  return kinds.size === 0 ? "none, of one seed" : [...kinds].map((kind) => intervalNames[kind]).join("; or ")
+}

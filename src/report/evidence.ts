@@ -1,15 +1,17 @@
 /** Reads the rows of every table from the outputs of the paper's nodes. What did not run leaves no rows. */
 import { Effect, Schema } from "effect"
 import { mean } from "../numerics/statistics.ts"
+import { upstreamOf } from "../pipelines/Claim.ts"
+import { claims } from "../pipelines/claims.ts"
 import type { Node, Resolve } from "../pipelines/Node.ts"
-import type { Paper } from "../pipelines/paper.ts"
-import { meansOfRank, type Run } from "../pipelines/quantities.ts"
+import { couplingsOf, type Paper, runsOf } from "../pipelines/paper.ts"
+import { meansOfRank } from "../pipelines/quantities.ts"
+import { finelySweptOf, sweptOf } from "../pipelines/sensitivity.ts"
 import type { Single } from "../pipelines/single.ts"
 import type { ArtifactRef } from "../services/Artifact.ts"
 import { getTable } from "../services/artifacts.ts"
 import { numbers } from "../services/formats/parquet.ts"
 import type { Outcome } from "../stages/contracts.ts"
-import type { Coupling } from "../stages/measureCoupling.ts"
 import type { Tables } from "./tables.ts"
 
 type Row<Name extends keyof Tables> = Tables[Name][number]
@@ -110,18 +112,31 @@ const phasesOf = <A>(points: ReadonlyArray<A>) =>
     ] as const
   ).flatMap(([phase, point]) => (point === undefined ? [] : [{ phase, point }]))
 
-export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Resolve) {
-  const { singles, nonGrokking, robustness, shuffled, sensitivities, fine, multitasks } = paper
+/** What tables read beside what claims are measured by: features, and every coupling of the runs of one operation. */
+export const tableNodes = ({ singles, features }: Paper): ReadonlyArray<Node<unknown>> => [
+  ...features.map(({ features }) => features),
+  ...singles.flatMap(({ couplings }) => couplings.map(({ coupling }) => coupling)),
+]
+
+/** Nothing asks for it: tables do not begin computations of their own. */
+class NotPlanned extends Schema.TaggedError<NotPlanned>()("NotPlanned", { label: Schema.String }) {
+  override get message() {
+    return `${this.label} is read by no claim`
+  }
+}
+
+/** Fails for what neither claims nor tables are planned to read. */
+const resolvePlanned = (paper: Paper, resolve: Resolve): Resolve => {
+  const planned = new Set<Node<unknown>>([...claims(paper).flatMap(upstreamOf), ...tableNodes(paper)])
+  return (node) => (planned.has(node) ? resolve(node) : Effect.fail(new NotPlanned({ label: node.label })))
+}
+
+export const gather = Effect.fn("gather")(function* (paper: Paper, resolveAny: Resolve) {
+  const resolve = resolvePlanned(paper, resolveAny)
+  const { singles, sensitivities, fine, multitasks } = paper
   const named = (single: Single) => ({ operation: single.config.data.operation, seed: single.seed })
 
-  /** Runs of one operation, by experiment. */
-  const experiments: ReadonlyArray<Run> = [
-    ...singles.map((run) => ({ experiment: "single", run })),
-    ...nonGrokking.map((run) => ({ experiment: "non-grokking", run })),
-    { experiment: "baseline", run: paper.baseline },
-    ...robustness.map(({ variant, run }) => ({ experiment: variant.id, run })),
-    { experiment: "shuffled-labels", run: shuffled },
-  ]
+  const experiments = runsOf(paper)
   const trainings = experiments.map(({ experiment, run }) => ({ experiment, ...named(run), run: run.run }))
   const runs = yield* collect(
     [
@@ -155,25 +170,7 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
     ),
   )
 
-  const kindsOf = experiments.flatMap(({ experiment, run }) =>
-    run.couplings.map(({ kind, placement, coupling }) => ({
-      experiment,
-      run,
-      rows: kind,
-      window: placement,
-      draw: 0,
-      coupling,
-    })),
-  )
-  const otherDraws = paper.objectiveDraws.map(({ run, draw, coupling }) => ({
-    experiment: "single",
-    run,
-    rows: "random-logits",
-    window: "published",
-    draw,
-    coupling,
-  }))
-  const coupling = yield* collect([...kindsOf, ...otherDraws], ({ run, coupling, ...of }) =>
+  const coupling = yield* collect(couplingsOf(paper), ({ run, coupling, ...of }) =>
     from(resolve, coupling, ({ series }) =>
       Effect.map(rowsOf(series, Schema.Struct({ ...CouplingPoint.fields, ...Ranked.fields })), (points) =>
         points.map((point) => ({ ...of, ...named(run), ...sizesOf(run.config.svd), ...point })),
@@ -184,40 +181,11 @@ export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Reso
   const { svd } = paper.config.single
   const usual = sizesOf(svd)
   const ofWindow = (window: number) => sizesOf({ ...svd, window })
-  const sweptKinds = ["update", "gradient", "random-logits"] as const
-  /** One setting of a sweep, for every kind of rows that it was measured for. */
-  const setting = (
-    name: string,
-    value: string | number,
-    nodes: Readonly<Partial<Record<(typeof sweptKinds)[number], Node<Coupling>>>>,
-    sizes = usual,
-  ) =>
-    sweptKinds.flatMap((rows) => {
-      const node = nodes[rows]
-      return node === undefined ? [] : [{ setting: name, value: String(value), rows, ...sizes, node }]
-    })
-  const swept = sensitivities.flatMap((run) =>
-    [
-      ...setting("baseline", "baseline", run.baseline),
-      ...run.windows.flatMap((at) => setting("window", at.window, at, ofWindow(at.window))),
-      ...run.epsilons.flatMap((at) => setting("epsilon", at.epsilon, at)),
-      ...setting("centroid", "logit-sum", run.logitSum),
-      ...setting("draws", "own", run.ownDraws),
-      ...run.probeSeeds.flatMap((at) => setting("probe-seed", at.drawSeed, at)),
-      ...run.batches.flatMap((at) => setting("batch", at.batch, { gradient: at.coupling })),
-      ...setting("batch", "train", { "random-logits": run.otherBatch.coupling }),
-      ...run.noise.flatMap((at) =>
-        setting(at.of === "training batch" ? "noise" : "mixed-noise", at.multiple, { gradient: at.coupling }),
-      ),
-    ].map((one) => ({ ...one, seed: run.seed })),
-  )
-  const finely = fine.windows.flatMap(({ window, ...nodes }) =>
-    setting("fine-window", window, nodes, ofWindow(window)).map((one) => ({ ...one, seed: fine.seed })),
-  )
-  const sweeps = yield* collect([...swept, ...finely], ({ node, ...of }) =>
+  const swept = [...sensitivities.flatMap(sweptOf), ...finelySweptOf(fine)]
+  const sweeps = yield* collect(swept, ({ node, window, ...of }) =>
     from(resolve, node, ({ series }) =>
       Effect.map(rowsOf(series, CouplingPoint), (points) =>
-        points.map(({ step, meanR, R1 }) => ({ ...of, step, meanR, R1 })),
+        points.map(({ step, meanR, R1 }) => ({ ...of, ...ofWindow(window), step, meanR, R1 })),
       ),
     ),
   )

@@ -55,6 +55,12 @@ export const figureData = (
   const [kind = "", ...rest] = figure.split("-")
   const of = rest.join("-")
   switch (kind) {
+    case "overview":
+      return [
+        rowsOf(figure, tables, "coupling", ({ window, draw }) => window === "published" && draw === 0),
+        rowsOf(figure, tables, "runs"),
+        rowsOf(figure, tables, "interventions"),
+      ]
     case "coupling":
       return [
         rowsOf(figure, tables, "coupling", ({ window }) => window === of),

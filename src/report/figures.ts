@@ -176,7 +176,7 @@ const multitaskFigure = ({ multitask, note }: Drawn): string | null => {
   const drawn = curves(rows.map(({ estimator, ...row }) => ({ ...row, rows: estimator })))
   if (drawn.length === 0) return null
   return multitaskCoupling({
-    title: "Multitask: coupling of shared updates, gradients of own and summed loss, and null objectives",
+    title: "Several operations at once: coupling of updates, of gradients, and of unrelated gradients",
     coupling: drawn,
     caption: `${sizesText(rows)}; rows ${stride} ${stride === 1 ? "checkpoint" : "checkpoints"} apart.${note}`,
   })
@@ -346,21 +346,27 @@ const overviewArms: ReadonlyArray<readonly [arm: string, name: string, role: Arm
   ["remove-sed", "remove SED", "removed"],
 ]
 
-/** Speed-up of an arm over all pairs of operation and seed. */
-const pooledSpeedup = (rows: Tables["interventions"], arm: string): Interval | null => {
+/** Speed-up of an arm over all pairs of operation and seed whose natural run grokked; none without such pairs. */
+const pooledSpeedup = (rows: Tables["interventions"], arm: string) => {
   const controlOf = ({ operation, seed }: Row<"interventions">) =>
     rows.find((row) => row.arm === "control" && row.operation === operation && row.seed === seed)
   const own = rows.filter((row) => row.arm === arm && (row.version === "gradient" || arm === "control"))
-  return intervalOf(
-    estimate(
-      SPEEDUP,
-      own.map((row) => {
-        const control = controlOf(row)?.stopStep ?? null
-        const value = control === null || row.stopStep === null ? null : control / row.stopStep
-        return { seed: row.seed, operation: row.operation, value }
-      }),
-    ),
-  )
+  const pairs = own.flatMap((row) => {
+    const control = controlOf(row)?.stopStep ?? null
+    return control === null
+      ? []
+      : [
+          {
+            seed: row.seed,
+            operation: row.operation,
+            value: row.stopStep === null ? null : control / row.stopStep,
+          },
+        ]
+  })
+  const never = pairs.filter(({ value }) => value === null).length
+  return pairs.length === 0
+    ? undefined
+    : { value: intervalOf(estimate(SPEEDUP, pairs)), never, of: pairs.length }
 }
 
 const GAP = "gradient-over-update"
@@ -382,14 +388,14 @@ const gapsBy = (comparison: Comparison | undefined, field: string): Overview["de
   })
 }
 
-const overviewFigure = (
+const overviewData = (
   { coupling, runs, interventions, note }: Drawn,
   ablations: ReadonlyArray<Comparison>,
-): string | null => {
+): Overview | null => {
   const rows = coupling.filter((row) => row.window === "published" && row.draw === 0)
   const single = rows.filter(({ experiment }) => experiment === "single")
-  if (single.length === 0) return null
   const drawn = curves(single).filter(({ kind }) => kind !== "permuted-labels")
+  if (drawn.length === 0) return null
   const outside = groupByAll(
     rows.filter(({ experiment, rows }) => controls.includes(experiment) && rows === "gradient"),
     ({ experiment, operation, seed }) => [experiment, operation, seed],
@@ -398,7 +404,7 @@ const overviewFigure = (
     points: measured(group),
   }))
   const find = (name: string) => ablations.find((one) => one.name === name)
-  return overview({
+  return {
     coupling: drawn,
     outside,
     grokked: runs.flatMap(({ experiment, firstThreshold }) =>
@@ -408,10 +414,10 @@ const overviewFigure = (
     blocks: gapsBy(find("blocks"), "block"),
     arms: overviewArms.flatMap(([arm, name, role]) => {
       const speedup = pooledSpeedup(interventions, arm)
-      return speedup === null ? [] : [{ name, role, value: speedup }]
+      return speedup === undefined ? [] : [{ name, role, ...speedup }]
     }),
     caption: `${sizesText(single)}. ${INTERVAL}.${note}`,
-  })
+  }
 }
 
 const operationsOf = (rows: ReadonlyArray<{ readonly operation: string }>) => [
@@ -431,8 +437,10 @@ export const figures = (
   ablations: ReadonlyArray<Comparison>,
 ): ReadonlyMap<string, string> => {
   const drawn = { ...tables, note: ` (${evidence})` }
+  const whole = overviewData(drawn, ablations)
   const found: ReadonlyArray<readonly [string, string | null]> = [
-    ["overview", overviewFigure(drawn, ablations)],
+    ["overview", whole === null ? null : overview(whole)],
+    ["overview-narrow", whole === null ? null : overview(whole, 1)],
     ["coupling-published", overTraining(drawn, "published")],
     ["coupling-backward", overTraining(drawn, "backward")],
     ["peaks", peaks(drawn, claims)],

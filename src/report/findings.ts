@@ -3,7 +3,8 @@
  * filled in. What contradicts the reading of the headline numbers comes first.
  */
 import type { ClaimRow, Estimate } from "../pipelines/Claim.ts"
-import { compared, LIMITS } from "../pipelines/verdicts.ts"
+import { RHO } from "../pipelines/quantities.ts"
+import { compared, LIMITS, speedClass } from "../pipelines/verdicts.ts"
 import { digits, estimateText } from "./estimateText.ts"
 
 type Rows = ReadonlyArray<ClaimRow>
@@ -36,10 +37,15 @@ const memorisation = (rows: Rows): ReadonlyArray<string> => {
   if (gradients === undefined || low === null || high === null) return []
   const outside = outsideOf(gradients)
   const names = listed(outside.map(([name, estimate]) => `${name}: ${estimateText(estimate)}`))
+  const own = gradients.measured
+  const isHigh = outside.some(([, { value }]) => compared(own.value, value) !== "lower")
+  const peaks = `(peaks, ${names}; peak of those that do: ${text(own)})`
   const also =
     outside.length === 0
       ? ""
-      : ` It is high also in networks that never generalise (peaks, ${names}; peak of those that do: ${text(gradients.measured)}), so a high R̄ is no evidence of features that generalise.`
+      : isHigh
+        ? ` It is high also in networks that never generalise ${peaks}, so a high R̄ is no evidence of features that generalise.`
+        : ` Networks that never generalise reach less ${peaks}.`
   const rise = high / low
   const moves =
     rise > 1.1 ? `rises ${digits(rise)}-fold` : rise < 0.9 ? `falls to ${digits(rise)} of that` : "stays"
@@ -51,8 +57,7 @@ const memorisation = (rows: Rows): ReadonlyArray<string> => {
 const nullFinding = (rows: Rows): ReadonlyArray<string> => {
   const gradients = find(rows, "headline.gradient-peaks")
   const multitask = find(rows, "headline.multitask-gradients")
-  const name = "ρ: ÷ random logits, means"
-  const rho = other(gradients, name)
+  const rho = other(gradients, RHO)
   const { supported, refuted } = LIMITS.rho
   if (gradients === undefined || rho === undefined || rho.value === null) return []
   const share = rho.value
@@ -62,10 +67,14 @@ const nullFinding = (rows: Rows): ReadonlyArray<string> => {
       : gradients.reading?.verdict === "refuted"
         ? "What R̄ shows is a property of gradients, not of the task."
         : "Most of R̄ is what any gradient reaches, and the rest does not decide."
+  const title =
+    gradients.reading?.verdict === "supported"
+      ? "Gradients of the task couple more than a gradient that knows no label"
+      : "A gradient that knows no label couples, too"
   const permuted = other(gradients, "÷ permuted labels, means")
-  const several = other(multitask, name)
+  const several = other(multitask, RHO)
   return [
-    `**A gradient that knows no label couples, too.** The gradient of randomly drawn logits, which has nothing to do with the task, reaches 1/${digits(share)} of it: ρ = ${text(rho)} (we call the reading supported above ${supported}, refuted below ${refuted}). ${conclusion} Against permuted labels, a weaker null that still contains what the network predicts, the ratio is ${text(permuted)}; with several operations at once ρ is ${text(several)}.`,
+    `**${title}.** The gradient of randomly drawn logits, which has nothing to do with the task, reaches 1/${digits(share)} of it: ρ = ${text(rho)} (we call the reading supported above ${supported}, refuted below ${refuted}). ${conclusion} Against permuted labels, a weaker null that still contains what the network predicts, the ratio is ${text(permuted)}; with several operations at once ρ is ${text(several)}.`,
   ]
 }
 
@@ -74,8 +83,10 @@ const gapFinding = (rows: Rows): ReadonlyArray<string> => {
   const dependence = find(rows, "headline.operation-dependence")
   if (gap === undefined || gap.measured.value === null) return []
   const updates = other(dependence, "update directions")
+  const title =
+    gap.measured.value > 1 ? "Gradients do couple more than updates" : "Gradients couple no more than updates"
   return [
-    `**Gradients do couple more than updates.** By peaks ${text(gap.measured)} times (published 10 – 100), by time means ${text(other(gap, "means ÷ means"))}. From operation to operation the peaks of gradients differ by a factor of ${text(dependence?.measured)}, those of updates by ${text(updates)}.`,
+    `**${title}.** By peaks ${text(gap.measured)} times (published 10 – 100), by time means ${text(other(gap, "means ÷ means"))}. From operation to operation the peaks of gradients differ by a factor of ${text(dependence?.measured)}, those of updates by ${text(updates)}.`,
   ]
 }
 
@@ -85,8 +96,16 @@ const directionFinding = (rows: Rows): ReadonlyArray<string> => {
   if (alignment === undefined || variance === null) return []
   const [batch, whole] = [other(alignment, "peak R̄, mixed batch"), other(alignment, "peak R̄, whole table")]
   const word = compared(numberOf(batch), numberOf(whole))
+  const isSame = word === "about as high"
+  const differ = variance > LIMITS.directionalVariance
+  const title =
+    differ && isSame
+      ? "R̄ does not single out directions"
+      : differ
+        ? "Another batch gives other directions"
+        : "A batch gives nearly the directions of all pairs"
   return [
-    `**R̄ does not single out directions.** The leading directions of a batch of 512 pairs and those of all pairs differ by ${digits(100 * variance)} % (n = ${alignment.measured.n}), yet the latter couple ${word === "about as high" ? "about equally" : word}: ${text(whole)} and ${text(batch)}.`,
+    `**${title}.** The leading directions of a batch and those of all pairs differ by ${digits(100 * variance)} % (n = ${alignment.measured.n}); ${differ && isSame ? "yet " : ""}the latter couple ${isSame ? "about equally" : word}: ${text(whole)} and ${text(batch)}.`,
   ]
 }
 
@@ -100,8 +119,17 @@ const multitaskFinding = (rows: Rows): ReadonlyArray<string> => {
     aggregation === undefined || aggregation.measured.value === null
       ? ""
       : ` Gradients of the summed loss couple ${text(aggregation.measured)} times as much as those of an operation's own: ${aggregation.reading?.verdict === "refuted" ? "summing the losses hides nothing" : "summing the losses costs coupling"}.`
+  const seen = [updates.measured.value, finer?.[1].value ?? null].flatMap((value) =>
+    value === null ? [] : [value > 1],
+  )
+  const title =
+    new Set(seen).size > 1
+      ? "With several operations at once, whether updates couple depends on how often one looks"
+      : seen[0]
+        ? "With several operations at once, updates couple more than random directions"
+        : "With several operations at once, updates couple no better than random directions"
   return [
-    `**With several operations at once, updates depend on how often one looks.** Their time mean is ${text(updates.measured)} at the published cadence${fine}.${summed}`,
+    `**${title}.** Their time mean is ${text(updates.measured)} at the published cadence${fine}.${summed}`,
   ]
 }
 
@@ -112,19 +140,25 @@ const interventionFinding = (rows: Rows): ReadonlyArray<string> => {
   const published = other(any, "keep SED, published buffer")
   const frozen = other(any, "frozen (rank 0)")
   const reading = find(rows, "headline.rank-redundant")?.reading?.verdict
+  const isNever = any.measured.value > 0 && numberOf(frozen) === 0
   const conclusion =
     reading === "refuted"
       ? "Attention need not learn at all here, so its rank explains nothing."
-      : reading === "supported"
+      : reading === "supported" || isNever
         ? "Three directions do what none does not."
         : "That does not decide whether three directions matter."
   const [kept, lost] = [numberOf(published), numberOf(current)]
   const loses =
     kept === null || lost === null || kept <= 1
       ? ""
-      : ` Attention that moves along the directions of its current gradients speeds up ${text(current)}, against ${text(published)} with the published buffer, which holds the vectors that it has modified itself.`
+      : ` Attention that moves along the directions of its current gradients comes to ${text(current)}, against ${text(published)} with the published buffer, which holds the vectors that it has modified itself.`
+  const title = {
+    faster: "Holding attention speeds grokking up",
+    slower: "Holding attention delays grokking",
+    unchanged: "Holding attention leaves the time of grokking as it is",
+  }[speedClass(any.measured.value)]
   return [
-    `**Holding attention speeds grokking up.** Three random directions: ${text(any.measured)} (published 2.3×). Attention that never moves, the control that was not published: ${text(frozen)}. ${conclusion}${loses}`,
+    `**${title}.** Three random directions: ${text(any.measured)} (published 2.3×). Attention that never moves, the control that was not published: ${text(frozen)}. ${conclusion}${loses}`,
   ]
 }
 
@@ -141,8 +175,11 @@ const robustnessFinding = (rows: Rows): ReadonlyArray<string> => {
     // The first variant is the claim's own quantity.
     return `${variant} ${text(beside[variant] ?? measured)}${never}`
   })
+  const isAlike = variants.every(
+    (variant) => compared(1, numberOf(beside[variant] ?? measured)) === "about as high",
+  )
   return [
-    `**Another optimiser, decay or schedule changes the gap.** In units of the paper's, same seed and points: ${gaps.join("; ")}.`,
+    `**Another optimiser, decay or schedule ${isAlike ? "leaves the gap as it is" : "changes the gap"}.** In units of the paper's, same seed and points: ${gaps.join("; ")}.`,
   ]
 }
 
@@ -176,7 +213,7 @@ export const QUESTION =
 export const answer = (rows: Rows): string => {
   const gap = find(rows, "headline.gap")
   const gradients = find(rows, "headline.gradient-peaks")
-  const rho = other(gradients, "ρ: ÷ random logits, means")
+  const rho = other(gradients, RHO)
   const times = gap?.measured.value ?? null
   const ratio = numberOf(rho)
   if (times === null || ratio === null) return "That was not measured here."

@@ -16,7 +16,9 @@ import { encodeTable } from "../services/formats/parquet.ts"
 import { digestOf, sha256 } from "../services/store/canonical.ts"
 import { commitFile } from "../services/store/files.ts"
 import { commonControls, comparisonDocument, comparisonRows } from "./comparisonText.ts"
+import { intervalsText } from "./estimateText.ts"
 import { MANIFEST, Manifest, manifestOf, readManifest } from "./manifest.ts"
+import { comparisonTitle, measureText } from "./measureText.ts"
 
 export const COMPARISON = "comparison.json"
 
@@ -42,15 +44,18 @@ const missingText = (estimates: ReadonlyArray<Estimate>): string => {
 
 /** A figure for each metric, as SVG by its id. */
 export const comparisonFigures = (comparison: Comparison) => {
-  const { name, description, metrics, cells } = comparison
+  const { axes, metrics, cells } = comparison
+  const fields = axes.map(({ field }) => field)
   const common = commonControls(comparison)
   return metrics.map(({ id, definition, unit }) => {
     const isRatio = unit === RATIO || unit === SPEEDUP
     const found = cells.map(({ measured }) => measured[id])
+    const own = found.filter((one) => one !== undefined)
+    const all = own.flatMap(({ beside, ...one }) => [one, ...Object.values(beside)])
     const everywhere = present(found[0]?.beside ?? {}, (control) => common.includes(control))
     const svg = comparisonDots({
-      title: `${name}: ${description}`,
-      label: `${id}${isRatio ? "" : ` (${unit})`}${isRatio ? ", log axis" : ""}`,
+      title: comparisonTitle(id, fields),
+      label: `${measureText(id)} (${isRatio ? "ratio, log axis" : unit})`,
       scale: isRatio ? "log" : "linear",
       cells: cells.map((cell, i) => ({
         name: cell.id,
@@ -59,7 +64,7 @@ export const comparisonFigures = (comparison: Comparison) => {
         beside: present(found[i]?.beside ?? {}, (control) => !common.includes(control)),
       })),
       everywhere,
-      caption: `${id}: ${definition}. Intervals: 95 % bootstrap over seeds. ${missingText(found.filter((one) => one !== undefined))}`,
+      caption: `${id}: ${definition}. Intervals: ${intervalsText(all)}. ${missingText(own)}`.trimEnd(),
     })
     return [id, svg] as const
   })

@@ -7,6 +7,7 @@ import { fourierHeatMap } from "../../src/figures/fourierHeatMap.ts"
 import type { Interval } from "../../src/figures/Interval.ts"
 import { type InterventionRun, interventionCurves } from "../../src/figures/interventionCurves.ts"
 import { multitaskCoupling } from "../../src/figures/multitaskCoupling.ts"
+import { type ArmRole, type Overview, overview } from "../../src/figures/overview.ts"
 import { peakBars } from "../../src/figures/peakBars.ts"
 import { perExample } from "../../src/figures/perExample.ts"
 import { phases, singularSpectra } from "../../src/figures/singularSpectra.ts"
@@ -48,14 +49,9 @@ const coupling = (
   points: Array.from({ length: 40 }, (_, i) => {
     const step = Math.round((last * i) / 39 / 25) * 25
     const rise = 1 / (1 + Math.exp(-(i - 20) / 4))
-    const cut = i > 36
     return {
       step,
-      value:
-        (1 + height * (0.15 + 0.85 * rise)) *
-        Math.exp(0.25 * jitter(seed, i, operation, height)) *
-        (cut ? 1.6 : 1),
-      fullWindow: !cut,
+      value: (1 + height * (0.15 + 0.85 * rise)) * Math.exp(0.25 * jitter(seed, i, operation, height)),
     }
   }),
 })
@@ -81,7 +77,7 @@ export const couplingData = {
     coupling(operation, seed, "gradient", 180),
   ]),
   accuracy: perOperation((operation, seed) => [accuracy(operation, seed)]),
-  caption: "Window of W = 20 checkpoints, forward; K = 3 directions; 20 random directions.",
+  caption: "Window of W = 20 checkpoints, placed as published; K = 3 directions; 20 random directions.",
 }
 
 const armsOf = {
@@ -156,6 +152,51 @@ const families = [
   "log y",
 ]
 
+const overviewArms: ReadonlyArray<readonly [name: string, role: ArmRole, speedup: number, never: number]> = [
+  ["natural run", "control", 1, 0],
+  ["keep SED, published buffer", "kept", 2.2, 0],
+  ["keep SED, current gradients", "kept", 1.3, 0],
+  ["keep random", "kept", 2.3, 0],
+  ["keep random, natural norm", "kept", 1.7, 0],
+  ["noise", "null", 0.6, 2],
+  ["decay only", "null", 2.2, 6],
+  ["frozen (rank 0)", "null", 2.4, 0],
+  ["remove SED", "removed", 1.02, 0],
+]
+
+const couplesAs = (kind: Estimator): number => (kind === "update" ? 3 : kind === "gradient" ? 190 : 150)
+
+const overviewData: Overview = {
+  coupling: perOperation((operation, seed) =>
+    (["gradient", "random-logits", "update"] as const).map((kind) =>
+      coupling(operation, seed, kind, couplesAs(kind)),
+    ),
+  ),
+  outside: ["x2_xy_y2", "shuffled labels"].map((name, i) => ({
+    name,
+    points: coupling(i, 42, "gradient", 100 + 60 * i, 8000).points,
+  })),
+  grokked: perOperation((operation, seed) => [lastStep(operation, seed) - 475]),
+  decay: [0.1, 0.3, 1, 3].map((decay, i) => ({
+    name: String(decay),
+    value: interval(20 * decay ** 0.8, 0.3, i),
+    grokked: decay > 0.2,
+  })),
+  blocks: ["attention", "layer-0", "layer-1", "Q", "K", "V", "O", "mlp"].map((name, i) => ({
+    name,
+    value: interval(5 + 9 * i, 0.3, 30 + i),
+    grokked: true,
+  })),
+  arms: overviewArms.map(([name, role, speedup, never], i) => ({
+    name,
+    role,
+    value: never === 6 ? null : interval(speedup, 0.15, i),
+    never,
+    of: 6,
+  })),
+  caption: "W = 20, K = 3. Whiskers: 95 % by Student's t.",
+}
+
 /** Every figure, drawn. */
 export const samples: Readonly<Record<string, () => string>> = {
   couplingOverTraining: () => couplingOverTraining(couplingData),
@@ -169,6 +210,24 @@ export const samples: Readonly<Record<string, () => string>> = {
         ({ seed, operation }) => seed === 42 && operation.length === 3 && operation !== "mul",
       ),
       caption: couplingData.caption,
+    }),
+  overview: () => overview(overviewData),
+  overviewNarrow: () => overview(overviewData, 1),
+  overviewWithoutAblations: () => overview({ ...overviewData, decay: [], blocks: [] }),
+  overviewOfOneRun: () =>
+    overview({
+      ...overviewData,
+      coupling: overviewData.coupling.filter(({ seed, operation }) => seed === 42 && operation === "add"),
+      grokked: overviewData.grokked.slice(0, 1),
+      arms: overviewData.arms.map((arm) => ({
+        ...arm,
+        value:
+          arm.value === null
+            ? null
+            : { mean: arm.value.mean, low: null, high: null, perSeed: [arm.value.mean] },
+      })),
+      outside: [],
+      blocks: [],
     }),
   peakBars: () =>
     peakBars({
@@ -310,7 +369,7 @@ export const samples: Readonly<Record<string, () => string>> = {
           ),
         ),
       ),
-      caption: "W = 20, forward.",
+      caption: "W = 20, windows as published.",
     }),
   fourierHeatMap: () =>
     fourierHeatMap({
@@ -349,6 +408,6 @@ export const samples: Readonly<Record<string, () => string>> = {
         beside: heads === 1 ? {} : { "random subspace": interval(9 + heads, 0.1, i) },
       })),
       everywhere: { frozen: interval(20, 0.05, 5) },
-      caption: "95 % bootstrap over seeds.",
+      caption: "Intervals: the smallest and largest seed.",
     }),
 }

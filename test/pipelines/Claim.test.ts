@@ -3,7 +3,6 @@ import { Effect, Schema } from "effect"
 import {
   type Claim,
   ClaimRow,
-  correct,
   estimate,
   evaluateClaim,
   type Quantity,
@@ -22,19 +21,26 @@ import { artifact, constant, idle, stageWith } from "./idle.ts"
 const perSeed = (...values: ReadonlyArray<number | null>) =>
   values.map((value, i) => ({ seed: [42, 137, 2024][i] ?? i, value }))
 
+const recipe = { table: "a-table", where: {}, column: "a", statistic: "value" } as const
+
 const quantityOf = (unit: string, ...values: ReadonlyArray<number | null>): Quantity => ({
   definition: "what was measured",
   unit,
+  recipe,
   perSeed: perSeed(...values).map(({ seed, value }) => ({ seed, value: constant(value) })),
 })
 
 const claimOf = (changes: Partial<Claim> = {}): Claim => ({
   id: "a.claim",
+  isHeadline: false,
+  short: "it holds",
   statement: "something holds",
   paper: { value: 10, source: "a test" },
   quantity: quantityOf(RATIO, 5, 10, 20),
   beside: {},
+  controls: {},
   judge: (measured, _, paper) => judgeMagnitude(paper, measured),
+  read: () => ({ verdict: "supported", because: "a control says so" }),
   ...changes,
 })
 
@@ -63,16 +69,73 @@ describe("an estimate", () => {
     assert.deepInclude(estimate(RATIO, []), { value: null, n: 0 })
   })
 
-  it("has no interval for one seed, and for three one from the smallest to the largest", () => {
-    assert.deepInclude(estimate(RATIO, perSeed(7, null)), { value: 7, low: null, high: null, n: 1 })
-    const { low, high } = estimate(RATIO, perSeed(20, 5, 10))
-    assertClose([low ?? Number.NaN, high ?? Number.NaN], [5, 20], 1e-12)
+  it("has no interval for one run, and for fewer than five their range, called that", () => {
+    const one = estimate(RATIO, perSeed(7, null))
+    assert.deepInclude(one, { value: 7, low: null, high: null, n: 1 })
+    assert.notProperty(one, "interval")
+    assert.deepInclude(estimate(RATIO, perSeed(20, 5, 10)), { low: 5, high: 20, interval: "range" })
+    assert.deepInclude(estimate("share", perSeed(0.2, 0.1, 0.3, 0.4)), {
+      low: 0.1,
+      high: 0.4,
+      interval: "range",
+    })
   })
 
-  it("of a speed-up is 0 where one seed never got there, with an interval down to 0", () => {
-    const never = estimate(SPEEDUP, perSeed(2, 0, 8))
-    assert.deepInclude(never, { value: 0, low: 0, n: 3 })
-    assertClose([never.high ?? Number.NaN], [8], 1e-12)
+  it("of five runs or more has a t interval, for ratios on the log scale", () => {
+    // The mean of 1 … 5 is 3 ± 2.776445 · √2.5 / √5.
+    const { low, high, interval } = estimate("share", perSeed(1, 2, 3, 4, 5))
+    assert.strictEqual(interval, "t")
+    assertClose([low ?? Number.NaN, high ?? Number.NaN], [1.036757, 4.963243], 1e-6)
+    const ratios = estimate(RATIO, perSeed(...[1, 2, 3, 4, 5].map(Math.exp)))
+    assertClose(
+      [ratios.value, ratios.low, ratios.high].map(Number),
+      [3, 1.036757, 4.963243].map(Math.exp),
+      1e-5,
+    )
+  })
+
+  it("of ratios over all operations and seeds is pooled: what each has in common is no error", () => {
+    const effect = { add: 0, sub: 1, mul: 2, x2_y2: 5 }
+    const runs = Object.entries(effect).flatMap(([operation, shift], i) =>
+      [0, 3, 7].map((seed, j) => ({
+        seed,
+        operation,
+        // Residuals of ±0.1 that add up to 0 by operation and by seed.
+        value: Math.exp(
+          shift +
+            seed +
+            0.1 *
+              [
+                [1, -1, 0],
+                [-1, 1, 0],
+                [0, 1, -1],
+                [0, -1, 1],
+              ][i][j],
+        ),
+      })),
+    )
+    const { value, low, high, interval } = estimate(RATIO, runs)
+    assert.strictEqual(interval, "pooled")
+    const half = (2.446911851 * Math.sqrt((8 * 0.01) / 6)) / Math.sqrt(12)
+    const mean = 2 + 10 / 3
+    assertClose(
+      [value, low, high].map((x) => Math.log(Number(x))),
+      [mean, mean - half, mean + half],
+      1e-8,
+    )
+    // A table with a hole is no table.
+    assert.strictEqual(estimate(RATIO, runs.slice(1)).interval, "t")
+  })
+
+  it("of a speed-up is 0 where one run never got there, and has no interval", () => {
+    assert.deepInclude(estimate(SPEEDUP, perSeed(2, 0, 8)), { value: 0, low: null, high: null, n: 3 })
+  })
+
+  it("of speed-ups over pairs has an exact permutation test, and says what it could have given at least", () => {
+    const { test } = estimate(SPEEDUP, perSeed(2, 3, 2, 1.5, 2, 4))
+    assert.deepStrictEqual(test, { p: 2 / 64, attainable: 2 / 64 })
+    assert.strictEqual(estimate(SPEEDUP, perSeed(2, 3, 2)).test, undefined)
+    assert.strictEqual(estimate(RATIO, perSeed(2, 3, 2, 1.5, 2, 4)).test, undefined)
   })
 })
 
@@ -81,6 +144,7 @@ describe("what stands beside a claim and fails", () => {
   const beside: Quantity = {
     definition: "a control",
     unit: RATIO,
+    recipe,
     perSeed: [{ seed: 42, value: failing }],
   }
   const claim = claimOf({ beside: { control: beside, other: quantityOf(RATIO, 3) } })
@@ -94,23 +158,17 @@ describe("what stands beside a claim and fails", () => {
 
   it.effect("is missing, with the reason, where it may be left out; the claim's own number stays", () =>
     Effect.gen(function* () {
-      const row = yield* Effect.provide(
-        evaluateClaim(claim, evaluator(), () => true),
-        idle(),
-      )
+      const row = yield* Effect.provide(evaluateClaim(claim, evaluator(), { leavesOut: () => true }), idle())
       assert.deepStrictEqual(row.missing, [{ name: "control", because: "the stage failed" }])
       assert.deepStrictEqual(Object.keys(row.beside), ["other"])
-      assert.strictEqual(row.verdict, "reproduced")
+      assert.strictEqual(row.number?.verdict, "reproduced")
     }),
   )
 
   it.effect("never stands for the claim's own number", () =>
     Effect.gen(function* () {
       const own = claimOf({ quantity: beside })
-      const evaluated = Effect.provide(
-        evaluateClaim(own, evaluator(), () => true),
-        idle(),
-      )
+      const evaluated = Effect.provide(evaluateClaim(own, evaluator(), { leavesOut: () => true }), idle())
       assert.strictEqual((yield* Effect.flip(evaluated)).message, "the stage failed")
     }),
   )
@@ -126,15 +184,15 @@ describe("a row", () => {
       assert.strictEqual(row.definition, "what was measured")
       assert.deepStrictEqual(row.paper, { value: 10, source: "a test" })
       assert.deepStrictEqual(row.measured.perSeed, perSeed(5, 10, 20))
-      assert.strictEqual(row.verdict, "reproduced")
-      assert.match(row.because, /factor 1\.00 from 10/)
+      assert.strictEqual(row.number?.verdict, "reproduced")
+      assert.match(row.number?.because ?? "", /factor 1\.00 from 10/)
+      assert.deepStrictEqual(row.reading, { verdict: "supported", because: "a control says so" })
       assert.deepInclude(row.beside["another way"], {
         definition: "what was measured",
         unit: "share",
         value: 0.5,
         n: 2,
       })
-      assert.strictEqual(row.test, null)
     }),
   )
 
@@ -149,13 +207,13 @@ describe("a row", () => {
           }),
         }),
       )
-      assert.deepInclude(row, { verdict: "partly", because: "3 3 10" })
+      assert.deepStrictEqual(row.number, { verdict: "partly", because: "3 3 10" })
     }),
   )
 
   it.effect("is the same after a round trip through JSON", () =>
     Effect.gen(function* () {
-      const row = yield* evaluate(claimOf({ family: "one", quantity: quantityOf(SPEEDUP, 0, null, 2) }))
+      const row = yield* evaluate(claimOf({ quantity: quantityOf(SPEEDUP, 0, null, 2) }))
       const Json = Schema.fromJsonString(ClaimRow)
       assert.deepStrictEqual(
         Schema.decodeUnknownSync(Json)(yield* Schema.encodeUnknownEffect(Json)(row)),
@@ -165,96 +223,42 @@ describe("a row", () => {
   )
 })
 
-describe("the sign test", () => {
-  const testOf = (...values: ReadonlyArray<number | null>) =>
-    Effect.map(
-      evaluate(claimOf({ family: "one", quantity: quantityOf(SPEEDUP, ...values) })),
-      ({ test }) => test,
-    )
-
-  it.effect("of three seeds on one side of 1 gives 0.25, the least that three can give", () =>
+describe("a control", () => {
+  it.effect("has a value and a word beside the claim, and is at hand for the reading", () =>
     Effect.gen(function* () {
-      const least = { family: "one", p: 0.25, attainable: 0.25, adjusted: 0.25 }
-      assert.deepStrictEqual(yield* testOf(2, 1.1, 9), least)
-      assert.deepStrictEqual(yield* testOf(0.5, 0.9, 0.1), least)
-    }),
-  )
-
-  it.effect("of two against one gives 1", () =>
-    Effect.gen(function* () {
-      assert.deepInclude(yield* testOf(2, 0.5, 3), { p: 1, attainable: 0.25 })
-    }),
-  )
-
-  it.effect("counts an arm that never got there as slower", () =>
-    Effect.gen(function* () {
-      assert.deepInclude(yield* testOf(0, 0.5, 0.9), { p: 0.25 })
-      assert.deepInclude(yield* testOf(0, 2, 3), { p: 1 })
-    }),
-  )
-
-  it.effect("drops seeds at exactly 1 and seeds without a value", () =>
-    Effect.gen(function* () {
-      assert.deepInclude(yield* testOf(1, 2, 3), { p: 0.5, attainable: 0.5 })
-      assert.deepInclude(yield* testOf(null, 2, 3), { p: 0.5, attainable: 0.5 })
-      assert.deepInclude(yield* testOf(1, 1, 1), { p: 1, attainable: 1 })
-    }),
-  )
-
-  it.effect("is not made without a family, or without values", () =>
-    Effect.gen(function* () {
-      assert.strictEqual((yield* evaluate(claimOf())).test, null)
-      assert.strictEqual(yield* testOf(null, null, null), null)
+      const row = yield* evaluate(
+        claimOf({
+          controls: { null: quantityOf(RATIO, 9), "of another unit": quantityOf("share", 0.5) },
+          read: (others) => ({ verdict: "refuted", because: `${others.null?.value}` }),
+        }),
+      )
+      assert.deepInclude(row.controls.null, { value: 9, compared: "about as high" })
+      assert.deepInclude(row.controls["of another unit"], { value: 0.5, compared: "" })
+      assert.deepStrictEqual(row.reading, { verdict: "refuted", because: "9" })
     }),
   )
 })
 
-describe("Holm's correction", () => {
-  const rowWith = (id: string, family: string | null, p: number): ClaimRow => ({
-    ...untestedRow(claimOf({ id }), ""),
-    test: family === null ? null : { family, p, attainable: 0.25, adjusted: p },
-  })
-  const adjusted = (rows: ReadonlyArray<ClaimRow>) =>
-    correct(rows).map(({ test }) => (test === null ? null : test.adjusted))
-
-  it("multiplies the smallest p of a family by its size, the next by one less, and never falls", () => {
-    const ps = [0.04, 0.01, 0.03]
-    // 3 · 0.01, then 2 · 0.03, then 1 · 0.04, which must not be below 0.06.
-    assertClose(
-      adjusted(ps.map((p, i) => rowWith(`c${i}`, "one", p))).map((p) => p ?? Number.NaN),
-      [0.06, 0.03, 0.06],
-      1e-12,
-    )
-  })
-
-  it("is made within each family", () => {
-    const rows = [
-      rowWith("a", "one", 0.25),
-      rowWith("b", "two", 0.25),
-      rowWith("c", "one", 0.25),
-      rowWith("d", null, 0.25),
-    ]
-    assert.deepStrictEqual(adjusted(rows), [0.5, 0.25, 0.5, null])
-  })
-
-  it("goes to 1 and no further, and leaves everything else as it was", () => {
-    const rows = Array.from({ length: 5 }, (_, i) => rowWith(`c${i}`, "one", 0.25))
-    assert.deepStrictEqual(adjusted(rows), [1, 1, 1, 1, 1])
-    assert.deepStrictEqual(
-      correct(rows).map(({ test, ...row }) => ({ ...row, p: test?.p })),
-      rows.map(({ test, ...row }) => ({ ...row, p: test?.p })),
-    )
-  })
+describe("a claim that is not judged", () => {
+  it.effect("has its numbers and no judgement", () =>
+    Effect.gen(function* () {
+      const row = yield* Effect.provide(evaluateClaim(claimOf(), evaluator(), { judges: false }), idle())
+      assert.deepInclude(row, { number: null, reading: null })
+      assertClose([row.measured.value ?? Number.NaN], [10], 1e-12)
+      assert.deepInclude(untestedRow(claimOf(), "why", false), { number: null, reading: null })
+    }),
+  )
 })
 
 describe("the row of a claim whose stages failed", () => {
   const row = untestedRow(
-    claimOf({ family: "one", quantity: quantityOf(STEPS, 1, 2, 3), beside: { other: quantityOf(RATIO, 1) } }),
+    claimOf({ quantity: quantityOf(STEPS, 1, 2, 3), beside: { other: quantityOf(RATIO, 1) } }),
     "the stage failed",
   )
 
   it("is not tested, and says why", () => {
-    assert.deepInclude(row, { verdict: "not-tested", because: "the stage failed", test: null, artifacts: [] })
+    const untested = { verdict: "not-tested", because: "the stage failed" }
+    assert.deepInclude(row, { number: untested, reading: untested, artifacts: [] })
   })
 
   it("holds no number, and no seed that could be taken for one that never got there", () => {
@@ -275,12 +279,14 @@ describe("the artifacts of a row", () => {
     quantity: {
       definition: "",
       unit: RATIO,
+      recipe,
       perSeed: [{ seed: 1, value: map(coupling, ({ peak }): number | null => peak) }],
     },
     beside: {
       ratio: {
         definition: "",
         unit: RATIO,
+        recipe,
         perSeed: [
           {
             seed: 1,

@@ -1,22 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { upstreamOf } from "../../src/pipelines/Claim.ts"
-import { claims } from "../../src/pipelines/claims.ts"
-import { isStage } from "../../src/pipelines/derive.ts"
 import { settings } from "../../src/pipelines/interventions.ts"
 import { estimators } from "../../src/pipelines/multitask.ts"
-import { closure, type Node } from "../../src/pipelines/Node.ts"
-import { type PaperConfig, paper, paperScale, seedsOf, smokeScale } from "../../src/pipelines/paper.ts"
+import { paper, paperScale, seedsOf, smokeScale } from "../../src/pipelines/paper.ts"
+import { paperNodes } from "../../src/pipelines/registry.ts"
 import { targets } from "../../src/pipelines/single.ts"
 import { paper as singlePaper } from "../../src/pipelines/sizes.ts"
 import { type Asked, askedBy } from "./recorder.ts"
-
-/** What a reproduction computes at a scale. */
-const nodesOf = (config: PaperConfig): ReadonlyArray<Node<unknown>> => {
-  const whole = paper(config)
-  const targets = [...claims(whole).flatMap(upstreamOf), ...whole.features.map(({ features }) => features)]
-  return closure(targets).filter(isStage)
-}
 
 const counts = (stages: ReadonlyArray<{ readonly stage: string }>) =>
   Object.fromEntries(
@@ -29,7 +19,7 @@ const distinct = (asked: ReadonlyArray<Asked>): ReadonlyArray<Asked> => [
 ]
 
 const whole = paper(paperScale)
-const recorded = Effect.runSync(Effect.cached(askedBy(nodesOf(paperScale))))
+const recorded = Effect.runSync(Effect.cached(askedBy(paperNodes(paperScale))))
 
 const inputOf = (asked: ReadonlyArray<Asked>, label: string) => {
   const found = asked.find((one) => one.label === label)
@@ -63,7 +53,7 @@ describe("the paper's scale", () => {
     assert.deepStrictEqual(paperScale.multitask.train, {
       ...singlePaper.train,
       maxSteps: 30_000,
-      stop: { accuracy: 0.98, count: 3, consecutive: true },
+      stop: { accuracy: 0.98, count: 3, consecutive: true, every: 100, latched: true },
     })
     assert.deepStrictEqual(paperScale.interventions, {
       operations: ["add", "mul"],
@@ -82,40 +72,55 @@ describe("what is computed", () => {
       const [operations, seeds, variants] = [4, 3, 4]
       const controls = 2 + 1 + variants
       const arms = settings.length
-      const { windows, epsilons, noise: multiples, fine } = paperScale.sensitivity
+      const draws = operations * paperScale.objectiveDraws.length
+      const { windows, epsilons, probeSeeds, noise: multiples, fine } = paperScale.sensitivity
       // Each multiple of the training minibatch's variance and of the mixed batch's.
       const noise = 2 * multiples.length
-      const batches = 4
-      // Each operation's own and the summed gradient; the first seed at both strides.
-      const captures = (operations + 1) * (seeds + 1)
+      // Four batches of the loss, one of random logits, and gradients and random logits of the run's own draws.
+      const batches = 4 + 1
+      const own = 2
+      // Gradients of the loss, of random logits and of permuted labels.
+      const objectives = 3
+      // Each operation's own loss and the sum at both strides, its null objectives at the published one; the first seed's
+      // trained pairs, which are the published range of `mul`.
+      const multitask = (2 * (operations + 1) + 2 * operations) * seeds + 3 * (operations - 1)
       assert.deepStrictEqual(counts(distinct(yield* recorded)), {
         // One for each single run, non-grokking operation and shuffled labels, and for each multitask run.
         "generate-data": operations * seeds + 2 + 1 + seeds,
         // The finer cadence, and variants on the data of add, are trainings of their own.
         train: operations * seeds + controls + 1 + seeds,
-        "capture-gradients": operations * seeds + controls + batches * seeds + 1 + captures,
-        // Updates and gradients, forward and backward; controls forward alone; then windows, the highest K, batches
-        // and noise; the finer cadence; and multitask runs, which have updates too.
+        "capture-gradients":
+          objectives * (operations * seeds + controls) + draws + (batches + own) * seeds + 1 + multitask,
+        // Updates and three objectives, published and backward; controls and the baseline's permuted labels as published;
+        // then windows, where the usual one is the run's own at fewer points, the highest K, batches, own draws and noise.
         "rolling-svd":
-          4 * operations * seeds +
-          2 * controls +
-          (2 * windows.length + 1 + batches + noise) * seeds +
+          8 * operations * seeds +
+          4 * controls +
+          1 +
+          draws +
+          (3 * windows.length + 1 + batches + own + noise) * seeds +
           2 * fine.windows.length +
-          (operations + 2) * (seeds + 1),
-        // One more for each ε but the usual, and for the other centroids; the first seed's probes with zeros.
+          multitask +
+          2 * seeds,
+        // One more for each ε but the usual, for the other centroids, for other probes and for own draws.
         "measure-null":
           operations * seeds +
           controls +
-          (1 + (epsilons.length - 1) + 1) * seeds +
+          (1 + (epsilons.length - 1) + 1 + probeSeeds.length + 1) * seeds +
           1 +
-          operations * (seeds + 1),
-        // The usual window and the usual ε are one measurement. Three estimators of each operation of multitask runs.
+          operations * seeds +
+          (operations - 1),
         "measure-coupling":
-          4 * operations * seeds +
-          2 * controls +
-          (2 * (windows.length + epsilons.length - 1 + 1) + 1 + batches + noise) * seeds +
+          8 * operations * seeds +
+          4 * controls +
+          1 +
+          draws +
+          (3 * (windows.length + (epsilons.length - 1) + 1 + probeSeeds.length + 1) + 1 + batches + noise) *
+            seeds +
           2 * fine.windows.length +
-          3 * operations * (seeds + 2),
+          // Updates, own and summed loss at both strides, null objectives at the published one.
+          (3 * 2 + 2) * operations * seeds +
+          5 * (operations - 1),
         intervene: 2 * seeds * arms,
         "measure-per-example": seeds,
         "compare-directions": 3 * seeds,
@@ -135,12 +140,12 @@ describe("what is computed", () => {
   )
 
   it("has a node for each label, but for directions that several probes share", () => {
-    const labels = nodesOf(paperScale).map(({ label }) => label)
+    const labels = paperNodes(paperScale).map(({ label }) => label)
     const repeated = labels.filter((label, i) => labels.indexOf(label) !== i)
-    const shared = paperScale.seeds.flatMap((seed) =>
-      ["update", "gradient"].map((kind) => `rolling-svd add/${seed} ${kind}`),
+    assert.deepStrictEqual(
+      repeated.filter((label) => !/^(rolling-svd|capture-gradients|generate-data) /.test(label)),
+      [],
     )
-    assert.includeMembers(shared, repeated)
   })
 
   it.effect("starts from the same data wherever operation, labels and seed are the same", () =>
@@ -155,12 +160,12 @@ describe("what is computed", () => {
 
   it.effect("at the smoke scale is small", () =>
     Effect.gen(function* () {
-      const asked = distinct(yield* askedBy(nodesOf(smokeScale)))
-      assert.isBelow(asked.length, 310)
+      const asked = distinct(yield* askedBy(paperNodes(smokeScale)))
+      assert.isBelow(asked.length, 350)
       for (const { stage, input } of asked) {
         if (stage === "train" || stage === "intervene") {
           assert.nestedPropertyVal(input, "data.modulus", 23)
-          assert.isAtMost(Object(input.train).maxSteps, 150)
+          assert.isAtMost(Object(input.train).maxSteps, 1500)
         }
       }
       assert.sameMembers(Object.keys(counts(asked)), Object.keys(counts(yield* recorded)))
@@ -168,9 +173,9 @@ describe("what is computed", () => {
   )
 
   it("with one seed is what three seeds need of it, and nothing else", () => {
-    const one = nodesOf({ ...paperScale, seeds: seedsOf(1) }).map(({ label }) => label)
+    const one = paperNodes({ ...paperScale, seeds: seedsOf(1) }).map(({ label }) => label)
     assert.includeMembers(
-      nodesOf(paperScale).map(({ label }) => label),
+      paperNodes(paperScale).map(({ label }) => label),
       one,
     )
     assert.isFalse(one.some((label) => /\/(137|2024)\b/.test(label)))
@@ -228,12 +233,14 @@ describe("interventions", () => {
 })
 
 describe("multitask runs", () => {
-  it("are coupled every 8 checkpoints, the first seed every checkpoint and with zeros among the probes too", () => {
+  it("are coupled every 8 checkpoints and every checkpoint, the first seed with trained pairs, too", () => {
     for (const [i, { couplings, operations }] of whole.multitasks.entries()) {
+      const nulls = ["random-logits", "permuted-labels"]
       const expected = operations.flatMap((operation) =>
         estimators.flatMap((estimator) => [
-          `${operation} ${estimator} 8 table`,
-          ...(i === 0 ? [`${operation} ${estimator} 1 table`, `${operation} ${estimator} 8 grid`] : []),
+          `${operation} ${estimator} 8 published`,
+          ...(nulls.includes(estimator) ? [] : [`${operation} ${estimator} 1 published`]),
+          ...(i === 0 ? [`${operation} ${estimator} 8 trained`] : []),
         ]),
       )
       assert.sameMembers(
@@ -253,8 +260,8 @@ describe("multitask runs", () => {
         [8, 42],
         [8, 2024],
       ] as const) {
-        const svd = { window: 20, rank: 3, points: 30, every: 8, direction: "forward" }
-        const own = inputOf(asked, `rolling-svd multitask/${seed} mul gradient stride ${stride}`)
+        const svd = { window: 20, rank: 3, points: 30, every: 8, placement: "published" }
+        const own = inputOf(asked, `rolling-svd multitask/${seed} mul loss stride ${stride}`)
         assert.deepStrictEqual(own.svd, svd)
         assert.nestedPropertyVal(own, "rows.gradients.stride", stride)
         const update = inputOf(asked, `rolling-svd multitask/${seed} update stride ${stride}`)
@@ -270,19 +277,24 @@ describe("multitask runs", () => {
       const capture = (qualifier: string) =>
         inputOf(asked, `capture-gradients multitask/42 ${qualifier} stride 8`).capture
       for (const [task, operation] of ["add", "sub", "mul", "x2_y2"].entries()) {
-        assert.deepInclude(capture(operation), { task, batch: "mixed", batchSize: 512, stride: 8 })
+        // Published batches hold pairs with a 0, but for `mul`.
+        const batch = operation === "mul" ? "mixed" : "grid"
+        const own = { task, batch, batchSize: 512, stride: 8 }
+        assert.deepInclude(capture(`${operation} loss`), { ...own, objective: "loss" })
+        assert.deepInclude(capture(`${operation} random-logits`), { ...own, objective: "random-logits" })
       }
-      assert.deepInclude(capture("summed"), { task: null })
+      assert.deepInclude(capture("summed gradient"), { task: null, batch: "mixed" })
     }),
   )
 
-  it.effect("watch each operation's own centroids, of pairs without 0 or of all pairs", () =>
+  it.effect("watch each operation's own centroids, of all pairs but for `mul`, or of trained pairs", () =>
     Effect.gen(function* () {
       const asked = yield* recorded
       for (const [task, operation] of ["add", "sub", "mul", "x2_y2"].entries()) {
         const probe = (qualifier: string) => inputOf(asked, `measure-null multitask/42 ${qualifier}`).probe
-        assert.deepInclude(probe(operation), { task, from: "table", probes: 1024, epsilon: 0.005 })
-        assert.deepInclude(probe(`${operation} with 0`), { task, from: "grid" })
+        const from = operation === "mul" ? "table" : "grid"
+        assert.deepInclude(probe(operation), { task, from, probes: 1024, epsilon: 0.005 })
+        assert.deepInclude(probe(`${operation} trained pairs`), { task, from: "table" })
       }
     }),
   )
@@ -293,7 +305,7 @@ describe("multitask runs", () => {
       assert.deepStrictEqual(Object(data).operations, ["add", "sub", "mul", "x2_y2"])
       assert.deepInclude(train, {
         maxSteps: 30_000,
-        stop: { accuracy: 0.98, count: 3, consecutive: true },
+        stop: { accuracy: 0.98, count: 3, consecutive: true, every: 100, latched: true },
       })
     }),
   )
@@ -304,10 +316,10 @@ describe("sensitivity analyses", () => {
     Effect.gen(function* () {
       const asked = yield* recorded
       for (const window of paperScale.sensitivity.windows) {
-        for (const kind of ["update", "gradient"]) {
+        for (const kind of ["update", "gradient", "random-logits"]) {
           const { svd } = inputOf(asked, `rolling-svd add/137 ${kind} W=${window}`)
           const rank = Math.min(window, 3)
-          assert.deepStrictEqual(svd, { window, rank, points: 20, every: 1, direction: "forward" })
+          assert.deepStrictEqual(svd, { window, rank, points: 20, every: 1, placement: "published" })
         }
       }
     }),
@@ -331,7 +343,8 @@ describe("sensitivity analyses", () => {
       for (const batch of ["train", "mixed-full", "train-full", "step"]) {
         const { capture, ...rest } = inputOf(asked, `capture-gradients add/2024 ${batch}`)
         const { data, run, block, seed } = usual
-        assert.deepStrictEqual(rest, { data, run, block, seed })
+        // Minibatches are those of the training; the other batches are one draw for all seeds.
+        assert.deepStrictEqual(rest, { data, run, block, seed: batch === "step" ? 2024 : seed })
         assert.deepStrictEqual(capture, { ...Object(usual.capture), batch })
       }
     }),

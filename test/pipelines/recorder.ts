@@ -5,7 +5,7 @@ import { isStage } from "../../src/pipelines/derive.ts"
 import { closure, evaluator, type Node } from "../../src/pipelines/Node.ts"
 import type { ArtifactRef } from "../../src/services/Artifact.ts"
 import { StageRunner } from "../../src/services/StageRunner.ts"
-import { Block, RowSource } from "../../src/stages/contracts.ts"
+import { Block, CapturedSteps, RowSource } from "../../src/stages/contracts.ts"
 import { generateData } from "../../src/stages/generateData.ts"
 import { blockOfRows } from "../../src/stages/rows.ts"
 import { train } from "../../src/stages/train.ts"
@@ -24,6 +24,8 @@ export interface Asked {
 const digestOf = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex")
 
 const Captured = Schema.Struct({ capture: Schema.Struct({ stride: Schema.Int }), block: Block })
+const { points, every, window, placement } = CapturedSteps.fields
+const Steps = Schema.Struct({ block: Block, points, every, window, placement })
 const Svd = Schema.Struct({ rows: RowSource, svd: Schema.Struct({ rank: Schema.Int }) })
 const Probing = Schema.Struct({ probe: Schema.Unknown, block: Block })
 
@@ -56,6 +58,10 @@ const madeUp = (stage: string, input: unknown, key: string): unknown => {
     case "capture-gradients": {
       const { capture, block } = as(Captured)
       return { stride: capture.stride, block, gradients: ref("gradients") }
+    }
+    case "capture-steps": {
+      const { block, points, every, window, placement } = as(Steps)
+      return { block, points, every, window, placement, windows: ref("windows") }
     }
     case "rolling-svd": {
       const { rows, svd } = as(Svd)

@@ -1,11 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import {
+  areAlike,
+  compared,
   judgeAssertion,
+  judgeDifference,
   judgeMagnitude,
   judgeSpeedup,
   type Measured,
   type Published,
+  readAggregation,
+  readCadence,
+  readRankZero,
+  readRemoval,
+  readRho,
   speedClass,
   type Verdict,
 } from "../../src/pipelines/verdicts.ts"
@@ -15,13 +23,22 @@ const source = "a test"
 /** One value for each seed, and the mean that is judged. */
 const seeds = (value: number | null, perSeed: ReadonlyArray<number | null> = [value]): Measured => ({
   value,
+  low: null,
+  high: null,
   perSeed: perSeed.map((one, i) => ({ seed: i, value: one })),
 })
+
+/** A mean with its interval. */
+const spanning = (low: number, high: number): Measured => ({ ...seeds(Math.sqrt(low * high)), low, high })
+
+/** One value for each run, and their mean. */
+const runs = (...values: ReadonlyArray<number>): Measured =>
+  seeds(values.reduce((sum, value) => sum + value, 0) / values.length, values)
 
 const magnitude = (published: Published, measured: Measured): Verdict =>
   judgeMagnitude(published, measured).verdict
 
-const best: Record<Verdict, number> = { reproduced: 3, partly: 2, contradicted: 1, "not-tested": 0 }
+const best: Record<Verdict, number> = { reproduced: 3, partly: 2, "not-reproduced": 1, "not-tested": 0 }
 
 /** Numbers over six orders of magnitude. */
 const positive = fc.double({ min: -3, max: 3, noNaN: true }).map((exponent) => 10 ** exponent)
@@ -29,7 +46,7 @@ const positive = fc.double({ min: -3, max: 3, noNaN: true }).map((exponent) => 1
 describe("a published value of a magnitude", () => {
   const published = { value: 200, source }
 
-  it("is reproduced by a mean within a factor 1.5, partly within a factor 3, else contradicted", () => {
+  it("is reproduced by a mean within a factor 1.5, partly within a factor 3, else not-reproduced", () => {
     for (const [value, verdict] of [
       [200, "reproduced"],
       [299.9, "reproduced"],
@@ -38,10 +55,10 @@ describe("a published value of a magnitude", () => {
       [133.4, "reproduced"],
       [133.3, "partly"],
       [600, "partly"],
-      [600.1, "contradicted"],
+      [600.1, "not-reproduced"],
       [66.7, "partly"],
-      [66.6, "contradicted"],
-      [1e-9, "contradicted"],
+      [66.6, "not-reproduced"],
+      [1e-9, "not-reproduced"],
     ] as const) {
       assert.strictEqual(magnitude(published, seeds(value)), verdict, String(value))
     }
@@ -49,7 +66,7 @@ describe("a published value of a magnitude", () => {
 
   it("is judged by the mean alone, whatever the seeds", () => {
     assert.strictEqual(magnitude(published, seeds(200, [1, 200, 40_000])), "reproduced")
-    assert.strictEqual(magnitude(published, seeds(1000, [200, 200, 125_000])), "contradicted")
+    assert.strictEqual(magnitude(published, seeds(1000, [200, 200, 125_000])), "not-reproduced")
   })
 
   it("is as far from x as from p² / x", () => {
@@ -88,9 +105,9 @@ describe("a published value of a magnitude", () => {
     )
   })
 
-  it("is contradicted by a mean of 0, in words", () => {
+  it("is not-reproduced by a mean of 0, in words", () => {
     const { verdict, because } = judgeMagnitude(published, seeds(0))
-    assert.strictEqual(verdict, "contradicted")
+    assert.strictEqual(verdict, "not-reproduced")
     assert.notMatch(because, /Infinity|NaN/)
   })
 
@@ -111,15 +128,15 @@ describe("a published range of a magnitude", () => {
 
   it("is partly where the mean lies in it, give or take a factor 3", () => {
     assert.strictEqual(magnitude(published, seeds(33.4)), "partly")
-    assert.strictEqual(magnitude(published, seeds(33.3)), "contradicted")
+    assert.strictEqual(magnitude(published, seeds(33.3)), "not-reproduced")
     assert.strictEqual(magnitude(published, seeds(990)), "partly")
-    assert.strictEqual(magnitude(published, seeds(990.1)), "contradicted")
+    assert.strictEqual(magnitude(published, seeds(990.1)), "not-reproduced")
   })
 
   it("counts only seeds that have a value", () => {
     const { verdict, because } = judgeMagnitude(published, seeds(200, [null, 200, null]))
     assert.strictEqual(verdict, "reproduced")
-    assert.match(because, /1 of 1 seeds/)
+    assert.match(because, /1 of 1 runs/)
   })
 
   it("has no better verdict when every seed moves away from it", () => {
@@ -152,7 +169,7 @@ describe("a published upper bound", () => {
 
   it("is partly where the mean is below twice the bound", () => {
     assert.strictEqual(magnitude(published, seeds(2)), "partly")
-    assert.strictEqual(magnitude(published, seeds(2.01)), "contradicted")
+    assert.strictEqual(magnitude(published, seeds(2.01)), "not-reproduced")
   })
 
   it("has no better verdict for larger values", () => {
@@ -181,7 +198,7 @@ describe("the class of a speed-up", () => {
 describe("a published speed-up", () => {
   const verdict = (published: number, value: number | null) => judgeSpeedup(published, seeds(value)).verdict
 
-  it("is reproduced in its class and within 25 %, partly in its class alone, contradicted in another", () => {
+  it("is reproduced in its class and within 25 %, partly in its class alone, not-reproduced in another", () => {
     for (const [value, expected] of [
       [2, "reproduced"],
       [2.5, "reproduced"],
@@ -189,8 +206,8 @@ describe("a published speed-up", () => {
       [1.5, "reproduced"],
       [1.49, "partly"],
       [1.1, "partly"],
-      [1.09, "contradicted"],
-      [0, "contradicted"],
+      [1.09, "not-reproduced"],
+      [0, "not-reproduced"],
       [100, "partly"],
     ] as const) {
       assert.strictEqual(verdict(2, value), expected, String(value))
@@ -200,12 +217,12 @@ describe("a published speed-up", () => {
   it("of 1 is reproduced by whatever is unchanged", () => {
     assert.strictEqual(verdict(1, 0.91), "reproduced")
     assert.strictEqual(verdict(1, 1.09), "reproduced")
-    assert.strictEqual(verdict(1, 1.1), "contradicted")
-    assert.strictEqual(verdict(1, 0.9), "contradicted")
+    assert.strictEqual(verdict(1, 1.1), "not-reproduced")
+    assert.strictEqual(verdict(1, 0.9), "not-reproduced")
   })
 
-  it("near the edge of its class is contradicted by a nearby value in another", () => {
-    assert.strictEqual(verdict(1.21, 1.05), "contradicted")
+  it("near the edge of its class is not-reproduced by a nearby value in another", () => {
+    assert.strictEqual(verdict(1.21, 1.05), "not-reproduced")
     assert.strictEqual(verdict(1.21, 1.12), "reproduced")
   })
 
@@ -229,7 +246,7 @@ describe("a published speed-up", () => {
 
   it("says never, and of how many seeds, where an arm did not grok", () => {
     const { because } = judgeSpeedup(2.2, seeds(0, [2.2, 0, 2.3]))
-    assert.match(because, /^never grokked in 1 of 3 seeds/)
+    assert.match(because, /^never grokked in 1 of 3 runs/)
     assert.notMatch(because, /0\.00×/)
   })
 })
@@ -238,19 +255,19 @@ describe("an assertion", () => {
   const judge = (...holds: ReadonlyArray<boolean | null>) =>
     judgeAssertion(holds.map((one, i) => ({ name: `case ${i}`, holds: one })))
 
-  it("is reproduced where every case meets it, partly where some do, contradicted where none does", () => {
+  it("is reproduced where every case meets it, partly where some do, not-reproduced where none does", () => {
     assert.strictEqual(judge(true, true).verdict, "reproduced")
     assert.strictEqual(judge(true, false).verdict, "partly")
-    assert.strictEqual(judge(false, false).verdict, "contradicted")
+    assert.strictEqual(judge(false, false).verdict, "not-reproduced")
     assert.strictEqual(judge(true).verdict, "reproduced")
-    assert.strictEqual(judge(false).verdict, "contradicted")
+    assert.strictEqual(judge(false).verdict, "not-reproduced")
   })
 
   it("does not count cases that no run yields, but names them", () => {
     const { verdict, because } = judge(true, null, true)
     assert.strictEqual(verdict, "reproduced")
     assert.strictEqual(because, "holds in all 2 cases (not tested: case 1)")
-    assert.strictEqual(judge(false, null).verdict, "contradicted")
+    assert.strictEqual(judge(false, null).verdict, "not-reproduced")
   })
 
   it("is not tested without cases", () => {
@@ -282,5 +299,101 @@ describe("without a value", () => {
     ]) {
       assert.strictEqual(magnitude(published, seeds(null)), "not-tested")
     }
+  })
+})
+
+describe("a difference", () => {
+  it("is reproduced to 0.05, partly to 0.2, from a value or from the nearer end of a range", () => {
+    const value = { value: 0.85, source }
+    assert.strictEqual(judgeDifference(value, seeds(0.81)).verdict, "reproduced")
+    assert.strictEqual(judgeDifference(value, seeds(0.7)).verdict, "partly")
+    assert.strictEqual(judgeDifference(value, seeds(0.6)).verdict, "not-reproduced")
+    const range = { low: 0.05, high: 0.35, source }
+    assert.strictEqual(judgeDifference(range, seeds(0.2)).verdict, "reproduced")
+    assert.strictEqual(judgeDifference(range, seeds(0.39)).verdict, "reproduced")
+    assert.strictEqual(judgeDifference(range, seeds(0.5)).verdict, "partly")
+    assert.strictEqual(judgeDifference(range, seeds(null)).verdict, "not-tested")
+  })
+})
+
+describe("the reading of a claim about gradients", () => {
+  const reading = (low: number, high: number) => readRho(spanning(low, high)).verdict
+
+  it("is supported where the whole interval of ρ lies above 2, refuted where it lies below 1.25", () => {
+    assert.strictEqual(reading(2.01, 9), "supported")
+    assert.strictEqual(reading(1.99, 9), "not-supported")
+    assert.strictEqual(reading(1.1, 1.24), "refuted")
+    assert.strictEqual(reading(1.1, 1.26), "not-supported")
+    assert.strictEqual(reading(0.5, 4), "not-supported")
+  })
+
+  it("goes by the value of a single run, which has no interval", () => {
+    assert.strictEqual(readRho(seeds(2.5)).verdict, "supported")
+    assert.strictEqual(readRho(seeds(1.2)).verdict, "refuted")
+  })
+
+  it("is not tested without ρ", () => {
+    assert.strictEqual(readRho(undefined).verdict, "not-tested")
+    assert.strictEqual(readRho(seeds(null)).verdict, "not-tested")
+  })
+})
+
+describe("the reading that three directions matter", () => {
+  it("is refuted where rank 0 does the same within ±10 %, over three runs by their range", () => {
+    assert.strictEqual(readRankZero(runs(0.95, 1, 1.09)).verdict, "refuted")
+    assert.strictEqual(readRankZero(runs(0.95, 1, 1.11)).verdict, "not-supported")
+    assert.strictEqual(readRankZero(runs(1.11, 1.5, 2)).verdict, "supported")
+  })
+
+  it("is refuted over six pairs where two one-sided t tests say that they are equivalent", () => {
+    assert.strictEqual(readRankZero(runs(0.97, 1, 1.02, 1.04, 0.99, 1.01)).verdict, "refuted")
+    // The mean is within 10 %, but its 90 % interval is not.
+    assert.strictEqual(readRankZero(runs(0.8, 1.3, 0.9, 1.2, 1, 1.1)).verdict, "not-supported")
+    assert.strictEqual(readRankZero(runs(1.5, 1.6, 1.4, 1.5, 1.7, 1.5)).verdict, "supported")
+  })
+
+  it("is not supported where the arm did not always grok, and not tested without its control", () => {
+    assert.strictEqual(readRankZero(seeds(0, [1, 0, 1])).verdict, "not-supported")
+    assert.strictEqual(readRankZero(undefined).verdict, "not-tested")
+  })
+
+  it("calls arms alike by the same rule, and neither where one never groks", () => {
+    assert.isTrue(areAlike(runs(0.95, 1, 1.05)))
+    assert.isFalse(areAlike(runs(0.5, 1, 1.05)))
+    assert.isNull(areAlike(seeds(0, [0, 1])))
+  })
+})
+
+describe("the other readings", () => {
+  it("of aggregation is refuted from 0.8 in every run, supported to 0.5", () => {
+    assert.strictEqual(readAggregation(runs(0.8, 0.95)).verdict, "refuted")
+    assert.strictEqual(readAggregation(runs(0.79, 0.95)).verdict, "not-supported")
+    assert.strictEqual(readAggregation(runs(0.1, 0.5)).verdict, "supported")
+  })
+
+  it("of updates of several tasks is supported where the other cadence stays at 1, too", () => {
+    assert.strictEqual(readCadence(runs(0.9, 1)).verdict, "supported")
+    assert.strictEqual(readCadence(runs(0.9, 1.01)).verdict, "not-supported")
+  })
+
+  it("of a removal is supported where half of the energy was removed in every run", () => {
+    assert.strictEqual(readRemoval(runs(0.5, 0.9)).verdict, "supported")
+    assert.strictEqual(readRemoval(runs(0.49, 0.9)).verdict, "not-supported")
+  })
+
+  it("are not tested without a value", () => {
+    for (const read of [readAggregation, readCadence, readRemoval]) {
+      assert.strictEqual(read(undefined).verdict, "not-tested")
+      assert.strictEqual(read(seeds(null)).verdict, "not-tested")
+    }
+  })
+})
+
+describe("a control", () => {
+  it("has a word, never a judgement", () => {
+    assert.strictEqual(compared(100, 126), "higher")
+    assert.strictEqual(compared(100, 81), "about as high")
+    assert.strictEqual(compared(100, 79), "lower")
+    assert.strictEqual(compared(null, 79), "not compared")
   })
 })

@@ -1,12 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
 import { estimate, STEPS } from "../../src/pipelines/Claim.ts"
 import type { Cell, Comparison } from "../../src/pipelines/comparison.ts"
+import { experiments } from "../../src/pipelines/experiments.ts"
 import {
   commonControls,
   comparisonDocument,
   comparisonRows,
   comparisonTable,
 } from "../../src/report/comparisonText.ts"
+import { comparisonTitle, measureText } from "../../src/report/measureText.ts"
+import { comparisonFigures } from "../../src/report/writeComparison.ts"
 
 const steps = (...values: ReadonlyArray<number | null>) =>
   estimate(
@@ -40,6 +44,50 @@ const comparison: Comparison = {
   config: {},
 }
 
+describe("the figures of an ablation", () => {
+  const drawn = comparisonFigures({ ...comparison, axes: [{ field: "train.weightDecay", values: [0, 1] }] })
+  const words = (id: string, element: string) =>
+    new RegExp(`<${element}>(.*?)</${element}>`).exec(drawn.find(([name]) => name === id)?.[1] ?? "")?.[1] ??
+    ""
+
+  it("are titled by what they measure and what it depends on, not by the ablation's name", () => {
+    assert.strictEqual(words("grok-step", "title"), "Steps until a network groks, by weight decay")
+    assert.notInclude(drawn.map(([, svg]) => svg).join(), "script")
+  })
+
+  it("say what their intervals are, and how many seeds have no value", () => {
+    assert.match(words("grok-step", "desc"), /Intervals: the smallest and largest seed\./)
+    assert.match(words("grok-step", "desc"), /never grokked: 1\.$/)
+    assert.match(words("peak", "desc"), /Intervals: none, of one seed\./)
+  })
+})
+
+describe("a measure in words", () => {
+  it("is known for what experiments measure, with its variant", () => {
+    assert.strictEqual(
+      comparisonTitle("gradient-over-update.mean", ["block"]),
+      "The gap: R̄ of gradients ÷ R̄ of updates, mean over training, by block of the parameters",
+    )
+    assert.strictEqual(
+      comparisonTitle("speedup.first-half", ["intervention.rank", "train.learningRate"]),
+      "Speed-up of grokking, to test accuracy 0.5, by rank and learning rate",
+    )
+  })
+
+  it("is made of its id where it is not known", () => {
+    assert.strictEqual(measureText("loss-of-something"), "Loss of something")
+    assert.strictEqual(measureText(""), "")
+  })
+
+  it("is known for every measure of every experiment", () => {
+    for (const { at } of Object.values(experiments)) {
+      for (const { id } of Result.getOrThrow(at("smoke", {}, "")).measures) {
+        assert.notStrictEqual(measureText(id).toLowerCase(), id.replaceAll("-", " "), id)
+      }
+    }
+  })
+})
+
 describe("an ablation as text", () => {
   it("shows a control that is the same in every cell once", () => {
     assert.deepStrictEqual(commonControls(comparison), ["frozen"])
@@ -60,6 +108,31 @@ describe("an ablation as text", () => {
     assert.notInclude(document, "<script>")
     assert.include(document, "no space \\| left")
     assert.include(document, "waived: too slow")
+  })
+
+  it("says what the intervals are, for estimates of today and for those of former times", () => {
+    assert.include(comparisonDocument(comparison), "in brackets: the smallest and largest seed.")
+    const former = {
+      ...comparison,
+      cells: comparison.cells.map((cell) => ({
+        ...cell,
+        measured: Object.fromEntries(
+          Object.entries(cell.measured).map(([id, { interval: _, ...estimate }]) => [
+            id,
+            { ...estimate, beside: {} },
+          ]),
+        ),
+      })),
+    }
+    assert.include(comparisonDocument(former), "in brackets: 95 % of a bootstrap over seeds")
+    assert.notInclude(comparisonDocument(comparison), "bootstrap")
+  })
+
+  it("shows a note before its numbers, where it has one", () => {
+    assert.notInclude(comparisonDocument(comparison), "Note")
+    const noted = comparisonDocument({ ...comparison, note: "measured with <earlier> windows" })
+    assert.include(noted, "**Note:** measured with \\<earlier\\> windows")
+    assert.isBelow(noted.indexOf("**Note:**"), noted.indexOf("heads=2"))
   })
 
   it("is a row for each cell, metric, control and seed", () => {

@@ -1,6 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { estimate, RATIO, SPEEDUP, STEPS } from "../../src/pipelines/Claim.ts"
-import { digits, estimateText, publishedText, seedText } from "../../src/report/estimateText.ts"
+import {
+  digits,
+  estimateText,
+  intervalsText,
+  publishedText,
+  seedText,
+} from "../../src/report/estimateText.ts"
 
 const of = (unit: string, ...values: ReadonlyArray<number | null>) =>
   estimateText(
@@ -58,6 +64,43 @@ describe("an estimate", () => {
 
   it("of a share or a ratio of 0 is 0", () => {
     assert.strictEqual(of("share", 0, 0), "0 [0, 0] n=2")
+  })
+})
+
+describe("what an interval is", () => {
+  const runs = (count: number, operations: ReadonlyArray<string | undefined> = [undefined]) =>
+    estimate(
+      RATIO,
+      operations.flatMap((operation, i) =>
+        Array.from({ length: count }, (_, seed) => ({
+          seed,
+          ...(operation === undefined ? {} : { operation }),
+          value: 2 + seed + 0.1 * i * seed,
+        })),
+      ),
+    )
+
+  it("is the range of few seeds, Student's t of more, and pooled where there are operations", () => {
+    assert.strictEqual(intervalsText([runs(3)]), "the smallest and largest seed")
+    assert.strictEqual(intervalsText([runs(6)]), "95 % by Student's t")
+    assert.strictEqual(
+      intervalsText([runs(3, ["add", "mul"])]),
+      "95 % by Student's t, pooled over operations and seeds",
+    )
+  })
+
+  it("is a bootstrap's where the estimate is of former times, and none of one seed", () => {
+    const { interval: _, ...former } = runs(3)
+    assert.match(intervalsText([former]), /^95 % of a bootstrap over seeds/)
+    assert.strictEqual(intervalsText([runs(1)]), "none, of one seed")
+    assert.strictEqual(intervalsText([]), "none, of one seed")
+  })
+
+  it("is named once for each kind", () => {
+    assert.strictEqual(
+      intervalsText([runs(3), runs(6), runs(3), runs(1)]),
+      "the smallest and largest seed; or 95 % by Student's t",
+    )
   })
 })
 

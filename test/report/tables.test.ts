@@ -53,17 +53,20 @@ const awkward: Pick<Tables, "runs" | "interventions" | "coupling" | "spectra"> =
       normRatio: null,
       cosine: null,
       energyShare: null,
+      removedEnergy: null,
     },
   ],
-  coupling: [true, false].map((fullWindow) => ({
+  coupling: [20, 7].map((rowCount) => ({
+    experiment: "single",
     operation: "add",
     seed: 42,
     rows: "update",
-    window: "forward",
+    window: "published",
+    draw: 0,
     windowRows: 20,
     directions: 3,
     step: 0,
-    fullWindow,
+    rowCount,
     meanR: null,
     R1: 3.5,
     R2: null,
@@ -78,7 +81,7 @@ const roundTrip = <Name extends TableName>(name: Name, rows: Tables[Name]) =>
   fromParquet(name, toParquet(name, rows))
 
 describe("tables as Parquet", () => {
-  it.effect("come back as they were: nulls, booleans, quotes, every digit", () =>
+  it.effect("come back as they were: nulls, quotes, every digit", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* roundTrip("runs", awkward.runs), awkward.runs)
       assert.deepStrictEqual(yield* roundTrip("interventions", awkward.interventions), awkward.interventions)
@@ -134,11 +137,11 @@ describe("tables as CSV", () => {
     }
   })
 
-  it("write nulls as nothing, booleans as words, and quote what has to be quoted", () => {
+  it("write nulls as nothing, and quote what has to be quoted", () => {
     const lines = toCsv("coupling", awkward.coupling).trimEnd().split("\n")
     assert.deepStrictEqual(lines.slice(1), [
-      "add,42,update,forward,20,3,0,true,,3.5,,,1e-12,0",
-      "add,42,update,forward,20,3,0,false,,3.5,,,1e-12,0",
+      "single,add,42,update,published,0,20,3,0,20,,3.5,,,1e-12,0",
+      "single,add,42,update,published,0,20,3,0,7,,3.5,,,1e-12,0",
     ])
     assert.include(toCsv("runs", awkward.runs), '"a ""quoted"", comma\nand line",add,42,8000,,,,1,')
   })

@@ -1,6 +1,7 @@
 /** One ablation: what varies, what was measured in every cell beside its controls, and what failed. */
 import type { Cell, Comparison } from "../../pipelines/comparison.ts"
-import { digits, estimateText } from "../estimateText.ts"
+import { estimatesIn } from "../comparisonText.ts"
+import { digits, estimateText, intervalsText } from "../estimateText.ts"
 import type { Manifest } from "../manifest.ts"
 import { figureBlock, type ShownFigure } from "./figuresSection.ts"
 import { type Child, type Html, h } from "./html.ts"
@@ -40,9 +41,10 @@ const measuredIn = (cell: Cell, id: string): Child => {
   ]
 }
 
-const cellsTable = ({ name, metrics, cells }: Comparison): Html =>
-  table({
-    caption: `${name}: every cell, mean [95 %] over seeds, its controls below`,
+const cellsTable = (comparison: Comparison): Html => {
+  const { name, metrics, cells } = comparison
+  return table({
+    caption: `${name}: every cell, mean over seeds, its controls below; in brackets: ${intervalsText(estimatesIn(comparison))}`,
     class: "cells",
     columns: ["Cell", ...metrics.map(({ id, unit }) => `${id} (${unit})`)],
     rows: cells.map((cell) => [
@@ -50,6 +52,7 @@ const cellsTable = ({ name, metrics, cells }: Comparison): Html =>
       ...metrics.map(({ id }) => measuredIn(cell, id)),
     ]),
   })
+}
 
 const axesTable = ({ name, axes }: Comparison): Html =>
   table({
@@ -79,7 +82,7 @@ const cost = (of: string, anchor: string, manifest: Manifest | null): Child =>
 
 export const ablationSection = (ablation: Ablation): Html => {
   const { comparison, manifest, csv, figures } = ablation
-  const { name, description, evidence, scale, metrics, waived, config } = comparison
+  const { name, description, evidence, note, scale, metrics, waived, config } = comparison
   const anchor = ablationAnchor(ablation)
   return h(
     "section",
@@ -87,6 +90,7 @@ export const ablationSection = (ablation: Ablation): Html => {
     h("h2", { id: `${anchor}-title` }, `Ablation: ${name}`),
     h("p", { class: "evidence" }, scale === "smoke" ? `Smoke run, no evidence. ${evidence}` : evidence),
     h("p", {}, description),
+    note === undefined ? null : h("p", { class: "note" }, h("strong", {}, "Note: "), note),
     failures(comparison),
     axesTable(comparison),
     cellsTable(comparison),
@@ -96,7 +100,7 @@ export const ablationSection = (ablation: Ablation): Html => {
       ? null
       : [h("h3", {}, `${name}: waived controls`), terms(Object.entries(waived))],
     csv === null ? null : h("p", { class: "data" }, "Data: ", download(`${ablation.directory}.csv`, csv)),
-    ...figures.map(figureBlock),
+    ...figures.map((figure) => figureBlock(figure)),
     disclosure(`Base configuration of ${name}`, configTable(`${name}: base configuration`, config)),
     cost(name, anchor, manifest),
   )

@@ -10,15 +10,19 @@ export interface ShownFigure {
   readonly data: ReadonlyArray<FigureData>
 }
 
-export const figureBlock = ({ name, svg, data }: ShownFigure): Html =>
+const card = (svg: CheckedSvg, kind: string): Html =>
+  h(
+    "div",
+    { class: `scroll card${kind}`, role: "region", "aria-label": `${svg.title} (figure)`, tabindex: 0 },
+    inline(svg),
+  )
+
+/** @param narrow the same figure for a narrow screen; without it, a narrow screen scrolls */
+export const figureBlock = ({ name, svg, data }: ShownFigure, narrow?: ShownFigure): Html =>
   h(
     "figure",
     {},
-    h(
-      "div",
-      { class: "scroll card", role: "region", "aria-label": `${svg.title} (figure)`, tabindex: 0 },
-      inline(svg),
-    ),
+    narrow === undefined ? card(svg, "") : [card(svg, " wide"), card(narrow.svg, " narrow")],
     h(
       "figcaption",
       {},
@@ -37,5 +41,7 @@ export const figuresSection = (figures: ReadonlyArray<ShownFigure>): Html =>
     "section",
     { id: "figures", "aria-labelledby": "figures-title" },
     h("h2", { id: "figures-title" }, "Figures"),
-    figures.length === 0 ? h("p", {}, "No figures were written.") : figures.map(figureBlock),
+    figures.length === 0
+      ? h("p", {}, "No figures were written.")
+      : figures.map((figure) => figureBlock(figure)),
   )

@@ -67,8 +67,11 @@ const vocabulary = terms([
   ],
 ])
 
+/** What stands at the top, and the same for a narrow screen. */
+const OVERVIEWS = ["overview", "overview-narrow"]
+
 const summary = ({ claims, figures, manifest }: Paper): Html => {
-  const overview = figures.find(({ name }) => name === "overview")
+  const [overview, narrow] = OVERVIEWS.map((wanted) => figures.find(({ name }) => name === wanted))
   return h(
     "section",
     { id: "summary", "aria-labelledby": "summary-title" },
@@ -77,7 +80,7 @@ const summary = ({ claims, figures, manifest }: Paper): Html => {
     h("p", { class: "answer" }, answer(claims)),
     h("p", { class: "evidence" }, `What the numbers are worth: ${manifest.evidence}.`),
     vocabulary,
-    overview === undefined ? null : figureBlock(overview),
+    overview === undefined ? null : figureBlock(overview, narrow),
     claimsTable("The statements of the abstract", headlinesOf(claims)),
     h("p", {}, `${tally(claims)}. ${INTERVALS}.`),
     h("h3", {}, "What was found"),
@@ -112,7 +115,7 @@ const sections = ({ paper, ablations }: Source): ReadonlyArray<Child> =>
       ]
     : [
         summary(paper),
-        figuresSection(paper.figures.filter(({ name }) => name !== "overview")),
+        figuresSection(paper.figures.filter(({ name }) => !OVERVIEWS.includes(name))),
         h(
           "p",
           { class: "data" },

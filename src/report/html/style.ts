@@ -50,6 +50,7 @@ summary{cursor:pointer;padding:.5rem .25rem}
 figure{margin:1rem 0 2rem}
 .card{background:#fff;border:1px solid var(--line);border-radius:.375rem}
 .card svg{display:block;width:100%;min-width:44rem;max-width:56.25rem;height:auto;margin:0 auto}
+.card.narrow{display:none}.note{border-left:4px solid var(--mid);padding-left:.75rem}
 #live{margin-top:1rem}.curve{margin:.5rem 0 1rem}.curve .card{max-width:22rem}.curve .card svg{min-width:0}
 button{font:inherit;padding:.375rem .75rem;border:1px solid var(--line);border-radius:.375rem;background:var(--soft);color:var(--ink)}
 .data{font-size:.9rem}.download{display:inline-block;padding:.125rem 0;margin-right:.75rem}
@@ -60,6 +61,7 @@ table.claims th,table.claims td{border:0;padding:.25rem .375rem}
 table.claims td:nth-child(3)::before{content:"published ";color:var(--dim)}
 table.claims td:nth-child(4)::before{content:"measured ";color:var(--dim)}
 table.claims td:nth-child(3),table.claims td:nth-child(4){grid-column:1/-1}
+.card.wide{display:none}.card.narrow{display:block}.card.narrow svg{min-width:0}
 h1{font-size:1.4rem}dl>div{grid-template-columns:1fr}dd{grid-column:1}}
 @media print{:root{color-scheme:light;--bg:#fff;--ink:#000;--dim:#333;--line:#999;--soft:#eee;--link:#000;--good:#000;
 --mid:#000;--bad:#000;--none:#000}
@@ -67,7 +69,6 @@ body{max-width:none;padding:0;font-size:9pt}nav,.skip,.download{display:none}
 details::details-content{content-visibility:visible;display:block;block-size:auto}
 summary{list-style:none}.scroll{overflow:visible}
 table,table.numbers,table.stages{min-width:0;width:100%;font-size:7pt;overflow-wrap:anywhere}
-
 .judged,.verdict{white-space:normal}.digest{min-width:0}
 .card{border:0}.card svg{min-width:0}
 tr,figure{break-inside:avoid}thead{display:table-header-group}h2,h3,h4{break-after:avoid}}

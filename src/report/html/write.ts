@@ -37,6 +37,7 @@ const namesIn = Effect.fnUntraced(function* (directory: string) {
 /** The figures of a reproduction in the order of the story; others follow by name. */
 const STORY = [
   "overview",
+  "overview-narrow",
   "coupling-published",
   "coupling-backward",
   "peaks",
@@ -52,22 +53,26 @@ const STORY = [
   "fourier",
 ]
 
-const placeOf = (file: string): number => {
-  const place = STORY.findIndex((name) => file.startsWith(name))
-  return place < 0 ? STORY.length : place
+/** Where a figure stands in an order of (beginnings of) names. */
+const placeIn = (order: ReadonlyArray<string>, file: string): number => {
+  const name = file.slice(0, -".svg".length)
+  const exact = order.indexOf(name)
+  const place = exact < 0 ? order.findIndex((one) => name.startsWith(one)) : exact
+  return place < 0 ? order.length : place
 }
 
-/** The figures of a directory, checked. */
+/** The figures of a directory, checked, in the order of their names in `order`. */
 const readFigures = Effect.fnUntraced(function* (
   directory: string,
   prefix: string,
+  order: ReadonlyArray<string>,
   dataOf: (name: string) => ReadonlyArray<FigureData>,
 ) {
   const fs = yield* FileSystem.FileSystem
   const { join } = yield* Path.Path
   const files = (yield* namesIn(directory))
     .filter((name) => name.endsWith(".svg"))
-    .toSorted((one, other) => placeOf(one) - placeOf(other))
+    .toSorted((one, other) => placeIn(order, one) - placeIn(order, other))
   return yield* Effect.forEach(files, (file) =>
     Effect.gen(function* () {
       const path = join(directory, file)
@@ -104,13 +109,14 @@ const readAblation = Effect.fnUntraced(function* (root: string, directory: strin
     reading(path),
   )
   const csv = Option.getOrNull(yield* Effect.option(fs.readFileString(join(at, "comparison.csv"))))
+  const measured = comparison.metrics.map(({ id }) => id)
   const data = csv === null ? [] : [{ name: `${directory}.csv`, csv }]
   return Option.some<Ablation>({
     directory,
     comparison,
     manifest: Option.getOrNull(yield* Effect.option(readManifest(at))),
     csv,
-    figures: yield* readFigures(join(at, "figures"), `ablation-${directory}`, () => data),
+    figures: yield* readFigures(join(at, "figures"), `ablation-${directory}`, measured, () => data),
   })
 })
 
@@ -123,7 +129,9 @@ const readPaper = Effect.fnUntraced(function* (from: string) {
   const paper: Paper = {
     manifest,
     claims,
-    figures: yield* readFigures(join(from, "figures"), "figure", (name) => figureData(name, tables, claims)),
+    figures: yield* readFigures(join(from, "figures"), "figure", STORY, (name) =>
+      figureData(name, tables, claims),
+    ),
     data: [
       { name: "claims.csv", csv: claimsCsv(claims) },
       ...figureData("runs", tables, claims),

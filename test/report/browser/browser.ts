@@ -39,7 +39,7 @@ export interface Screen {
   readonly scheme: "light" | "dark"
 }
 
-export const screens: ReadonlyArray<Screen> = [375, 1440].flatMap((width) =>
+export const screens: ReadonlyArray<Screen> = [375, 1280].flatMap((width) =>
   (["light", "dark"] as const).map((scheme) => ({ width, scheme })),
 )
 

@@ -27,7 +27,8 @@ class Written extends Context.Service<Written, { readonly address: string; reado
         evidence: `smoke: not evidence ${INJECTED}`,
         config: smokeScale,
         tables: yield* tablesIn(asPublished, smokeScale),
-        claims: yield* rowsIn(asPublished, smokeScale),
+        // Judged, so that there are badges to look at.
+        claims: yield* rowsIn(asPublished, { ...smokeScale }),
         code: "some code",
       })
       mkdirSync(join(ablations, "made-up"), { recursive: true })
@@ -56,6 +57,59 @@ describe.skipIf(executable === undefined)("the report in a browser", () => {
         }),
       )
     }
+
+    it.effect(
+      "shows on a phone what each headline is judged, beside it, and what was published and measured",
+      () =>
+        Effect.gen(function* () {
+          const { address } = yield* Written
+          const browser = yield* launched
+          const { page } = yield* visit(browser, screens[0], address)
+          const rows = page.locator("#summary table.claims tbody tr")
+          assert.strictEqual(yield* Effect.promise(() => rows.count()), 10)
+          for (const row of yield* Effect.promise(() => rows.all())) {
+            const cells = yield* Effect.promise(() => row.locator("th, td").all())
+            const boxes = yield* Effect.promise(() => Promise.all(cells.map((cell) => cell.boundingBox())))
+            const [claim, verdict, ...others] = boxes.map(
+              (box) => box ?? { x: 999, y: 0, width: 0, height: 0 },
+            )
+            assert.isAtLeast(verdict.x, claim.x + claim.width - 1)
+            assert.strictEqual(verdict.y, claim.y)
+            assert.strictEqual(others.length, 2)
+            for (const { x, width } of [claim, verdict, ...others]) {
+              assert.isAtLeast(x, 0)
+              assert.isAtMost(x + width, screens[0].width)
+            }
+          }
+        }),
+    )
+
+    it.effect("shows the overview whole at any width", () =>
+      Effect.gen(function* () {
+        const { address } = yield* Written
+        const browser = yield* launched
+        for (const screen of [screens[0], screens[2]]) {
+          const { page } = yield* visit(browser, screen, address)
+          const shown = page.locator("#summary figure .card").filter({ visible: true })
+          assert.strictEqual(yield* Effect.promise(() => shown.count()), 1)
+          const [content, card] = yield* Effect.promise(() =>
+            shown.evaluate((card) => [Reflect.get(card, "scrollWidth"), Reflect.get(card, "clientWidth")]),
+          )
+          assert.isAtMost(content, card)
+        }
+      }),
+    )
+
+    it.effect("has text as wide as its tables", () =>
+      Effect.gen(function* () {
+        const { address } = yield* Written
+        const browser = yield* launched
+        const { page } = yield* visit(browser, screens[2], address)
+        const widthOf = (selector: string) =>
+          Effect.promise(async () => (await page.locator(selector).first().boundingBox())?.width)
+        assert.strictEqual(yield* widthOf("#summary > p.answer"), yield* widthOf("#summary table.claims"))
+      }),
+    )
 
     it.effect("asks for nothing, complains of nothing, and leaves injected markup text", () =>
       Effect.gen(function* () {

@@ -2,6 +2,8 @@ import { join } from "node:path"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { smokeScale } from "../../../src/pipelines/paper.ts"
+import { QUESTION } from "../../../src/report/findings.ts"
+import { escaped } from "../../../src/report/html/escaped.ts"
 import { type Paper, reportPage } from "../../../src/report/html/page.ts"
 import { slug } from "../../../src/report/html/parts.ts"
 import { readSource } from "../../../src/report/html/write.ts"
@@ -26,6 +28,16 @@ const source = Effect.gen(function* () {
   return yield* Effect.fromNullishOr(paper)
 })
 
+/** Where in a page these are, each after the one before. */
+const inOrder = (page: string, parts: ReadonlyArray<string>) => {
+  let from = 0
+  for (const part of parts) {
+    const at = page.indexOf(part, from)
+    assert.isAtLeast(at, 0, `${part} is not there, or too early`)
+    from = at + part.length
+  }
+}
+
 const pageOf = (paper: Paper) => reportPage({ paper, ablations: [] })
 
 /** Written once: drawing takes longer than everything else here. */
@@ -46,6 +58,79 @@ const entry = (artifacts: ReadonlyArray<string>) => ({
 
 describe("the page", () => {
   layer(Made.layer, { timeout: 60_000 })((it) => {
+    it.effect(
+      "begins with the question, the answer, the words, the overview and the statements of the abstract",
+      () =>
+        Effect.gen(function* () {
+          const made = yield* Made
+          const headlines = made.claims.filter(({ isHeadline }) => isHeadline)
+          assert.strictEqual(headlines.length, 10)
+          inOrder(pageOf(made), [
+            escaped(QUESTION),
+            "They move the features&#39; centroids",
+            "smoke: not evidence",
+            "<dt>R₁, R̄</dt>",
+            'id="figure-overview-title"',
+            'id="figure-overview-narrow-title"',
+            "The statements of the abstract",
+            ...headlines.map((row) => `href="#claim-${slug(row.id)}"`),
+            "What was found",
+            "R̄ of gradients is high before a network groks.",
+            'id="figures-title"',
+          ])
+        }),
+    )
+
+    it.effect("has the figures in the order of the story, each once, its caption as text outside of it", () =>
+      Effect.gen(function* () {
+        const made = yield* Made
+        const names = made.figures.map(({ name }) => name)
+        assert.deepStrictEqual(names.slice(0, 5), [
+          "overview",
+          "overview-narrow",
+          "coupling-published",
+          "coupling-backward",
+          "peaks",
+        ])
+        assert.isBelow(names.indexOf("multitask"), names.indexOf("speedups"))
+        assert.isBelow(names.indexOf("speedups"), names.indexOf("fourier-add"))
+        const page = pageOf(made)
+        for (const { name, svg } of made.figures) {
+          assert.strictEqual(page.split(`id="figure-${slug(name)}-title"`).length, 2, name)
+          assert.isNotEmpty(svg.description, name)
+          if (name === "overview-narrow") continue
+          const [, caption = ""] = page.split(`<figcaption><p><strong>${escaped(svg.title)}. </strong>`)
+          assert.isTrue(caption.startsWith(escaped(svg.description)), name)
+        }
+      }),
+    )
+
+    it.effect("judges nothing at the smoke scale; else shows a number and a reading for each claim", () =>
+      Effect.gen(function* () {
+        const made = yield* Made
+        assert.notMatch(pageOf(made), /class="verdict /)
+        const claims = made.claims.map((row) => ({
+          ...row,
+          number: { verdict: "partly" as const, because: "a rule" },
+          reading: { verdict: "refuted" as const, because: "a control" },
+        }))
+        const page = pageOf({ ...made, claims })
+        assert.include(page, '<span class="verdict partly">~ partly</span>')
+        assert.include(page, '<span class="verdict refuted">✗ refuted</span>')
+        assert.include(page, "refuted: a control")
+        assert.notInclude(page, "contradicted")
+      }),
+    )
+
+    it.effect("calls the rebuttal what it is, and links no rows of ids", () =>
+      Effect.gen(function* () {
+        const page = pageOf(yield* Made)
+        assert.include(page, ">A reviewer&#39;s simulated rebuttal</h3>")
+        assert.notInclude(page, "authors&#39; rebuttal")
+        assert.notMatch(page, /<a href="#claim-[^"]*">[\w-]+(\.[\w-]+)+<\/a>/)
+      }),
+    )
+
     it.effect("shows every claim, every figure with its data, and the configuration that was run", () =>
       Effect.gen(function* () {
         const made = yield* Made
@@ -56,7 +141,7 @@ describe("the page", () => {
           assert.isAbove(data.length, 0, name)
           for (const { csv } of data) assert.isAbove(csv.trim().split("\n").length, 1, name)
         }
-        assert.include(page, "<code>single.train.learningRate</code></th><td>0.001</td>")
+        assert.include(page, "<code>single.train.learningRate</code></th><td>0.005</td>")
         assert.deepStrictEqual(made.changed, [])
       }),
     )
@@ -95,6 +180,13 @@ describe("the page", () => {
         const ablation = { directory: INJECTED, comparison, manifest: null, csv: INJECTED, figures: [] }
         const page = reportPage({ paper: made, ablations: [ablation] })
         assert.include(page, "2 measurements failed")
+        assert.notInclude(page, "Note: ")
+        const noted = { ...ablation, comparison: { ...comparison, note: "earlier windows" } }
+        assert.include(
+          reportPage({ paper: made, ablations: [noted] }),
+          '<p class="note"><strong>Note: </strong>earlier windows</p>',
+        )
+        assert.include(page, "in brackets: the smallest and largest seed")
         assert.include(page, "failed: diverged")
         assert.include(page, "(base)")
         assert.notInclude(page, "<script")
