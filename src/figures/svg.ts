@@ -104,7 +104,8 @@ const unbroken = (text: string) => text.replace(/ = /g, "\u00a0=\u00a0").replace
 export const renderSvg = (figure: Figure): string => {
   const { width = page.width } = figure
   const inner = width - 2 * page.margin
-  const titles = wrap(figure.title, inner * 0.92, fontSize.title)
+  // Some fonts that stand in for ours are a fifth wider.
+  const titles = wrap(figure.title, inner * 0.8, fontSize.title)
   const top = page.margin + titles.length * 21
   const body = Math.max(...figure.panels.map(({ y, height }) => y + height))
   const sentences = unbroken(figure.caption.filter((sentence) => sentence !== "").join(" "))

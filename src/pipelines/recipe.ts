@@ -12,7 +12,6 @@ export const statistics = [
   "meanAfter",
   "shareAboveOne",
   "first",
-  "meanOfOneMinusSquare",
 ] as const
 
 /**

@@ -47,11 +47,11 @@ const vocabulary = terms([
   ],
   [
     "SED",
-    "Spectral-edge directions: the K = 3 leading right singular vectors of W = 20 rows, one for each checkpoint. Rows are the optimizer's updates, or gradients of the loss.",
+    "Spectral-edge directions: the K\u00a0=\u00a03 leading right singular vectors of W\u00a0=\u00a020 rows, one for each checkpoint. Rows are the optimizer's updates, or gradients of the loss.",
   ],
   [
     "R₁, R̄",
-    "How much further the centroids of the probes (1,024 pairs) move, squared, when the attention weights are displaced along a direction than along random ones: R₁ for the leading direction, R̄ the mean over all three. R̄ = 100 means ten times the displacement; R̄ = 1 is a random direction.",
+    "How much further the centroids of the probes (1,024 pairs) move, squared, when the attention weights are displaced along a direction than along random ones: R₁ for the leading direction, R̄ the mean over all three. R̄\u00a0=\u00a0100 means ten times the displacement; R̄\u00a0=\u00a01 is a random direction.",
   ],
   [
     "Peak",
