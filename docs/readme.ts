@@ -76,6 +76,9 @@ const claims = () =>
 const manifest = () =>
   Schema.decodeUnknownSync(Schema.fromJsonString(Manifest))(read("artifacts/paper/manifest.json"))
 
+/** Whether the committed results are those of a run that has not ended. */
+const isUnderWay = (): boolean => manifest().evidence.includes("under way")
+
 const decodeEngineResult = Schema.decodeUnknownSync(
   Schema.fromJsonString(
     Schema.Struct({
@@ -110,7 +113,12 @@ const heads = () =>
   )
 
 const blocks: Readonly<Record<string, () => string>> = {
-  answer: () => `**${answer(claims())}** ${tally(claims())}.`,
+  answer: () => {
+    const underWay = isUnderWay()
+      ? " The run whose results these are is under way: claims whose stages have not run are not tested yet."
+      : ""
+    return `**${answer(claims())}** ${tally(claims())}.${underWay}`
+  },
   overview: () => {
     const [, description = ""] =
       /<desc>([\s\S]*?)<\/desc>/.exec(read("artifacts/paper/figures/overview.svg")) ?? []
@@ -120,6 +128,9 @@ const blocks: Readonly<Record<string, () => string>> = {
   findings: () => findings(claims()),
   cost: () => {
     const { machine, process, storeMiB, total } = manifest()
+    if (isUnderWay()) {
+      return `The committed run is under way on ${machine.cpu} with ${machine.cores} cores: ${total.stages} stages so far, ${digits(total.stageHours)} hours if computed one after the other.`
+    }
     return `On ${machine.cpu} with ${machine.cores} cores it takes ${digits(total.stageHours / machine.cores)} hours, ${(process.peakMemoryMiB / 1024).toFixed(1)} GiB of memory and ${Math.round(storeMiB / 1024)} GiB of disk.`
   },
   seeds: () => {
@@ -130,7 +141,10 @@ const blocks: Readonly<Record<string, () => string>> = {
       ),
     ).size
     const narrower = widthOf(operations, 6) / widthOf(operations, 3)
-    return `pooled intervals become ${digits(narrower)} times as wide on a log scale if runs spread as these do, ranges of three seeds become 95 % intervals of six, and it takes some ${digits((2 * total.stageHours) / machine.cores)} hours.`
+    const hours = isUnderWay()
+      ? ""
+      : `, and it takes some ${digits((2 * total.stageHours) / machine.cores)} hours`
+    return `pooled intervals become ${digits(narrower)} times as wide on a log scale if runs spread as these do, and ranges of three seeds become 95 % intervals of six${hours}.`
   },
   ablation: () => fence("ts", read("src/pipelines/ablations/heads.ts")),
   comparison: () => `${comparisonMarkdown(heads())}\n\n${heads().evidence}.`,

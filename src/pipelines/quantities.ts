@@ -238,9 +238,9 @@ export const geometricMeanOf = (nodes: ReadonlyArray<Node<number | null>>): Node
     return known.length === 0 || known.length < values.length ? null : geometricMean(known)
   })
 
-/** The largest of numbers ÷ the smallest; all must be known. */
+/** The largest of numbers ÷ the smallest; all must be known, and none 0. */
 export const spreadOf = (nodes: ReadonlyArray<Node<number | null>>): Node<number | null> =>
   map(all(nodes), (values) => {
-    const known = values.flatMap((value) => (value === null ? [] : [value]))
+    const known = values.flatMap((value) => (value === null || value === 0 ? [] : [value]))
     return known.length === 0 || known.length < values.length ? null : Math.max(...known) / Math.min(...known)
   })

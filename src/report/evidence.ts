@@ -1,8 +1,6 @@
 /** Reads the rows of every table from the outputs of the paper's nodes. What did not run leaves no rows. */
 import { Effect, Schema } from "effect"
 import { mean } from "../numerics/statistics.ts"
-import { upstreamOf } from "../pipelines/Claim.ts"
-import { claims } from "../pipelines/claims.ts"
 import type { Node, Resolve } from "../pipelines/Node.ts"
 import { couplingsOf, type Paper, runsOf } from "../pipelines/paper.ts"
 import { meansOfRank } from "../pipelines/quantities.ts"
@@ -112,27 +110,7 @@ const phasesOf = <A>(points: ReadonlyArray<A>) =>
     ] as const
   ).flatMap(([phase, point]) => (point === undefined ? [] : [{ phase, point }]))
 
-/** What tables read beside what claims are measured by: features, and every coupling of the runs of one operation. */
-export const tableNodes = ({ singles, features }: Paper): ReadonlyArray<Node<unknown>> => [
-  ...features.map(({ features }) => features),
-  ...singles.flatMap(({ couplings }) => couplings.map(({ coupling }) => coupling)),
-]
-
-/** Nothing asks for it: tables do not begin computations of their own. */
-class NotPlanned extends Schema.TaggedError<NotPlanned>()("NotPlanned", { label: Schema.String }) {
-  override get message() {
-    return `${this.label} is read by no claim`
-  }
-}
-
-/** Fails for what neither claims nor tables are planned to read. */
-const resolvePlanned = (paper: Paper, resolve: Resolve): Resolve => {
-  const planned = new Set<Node<unknown>>([...claims(paper).flatMap(upstreamOf), ...tableNodes(paper)])
-  return (node) => (planned.has(node) ? resolve(node) : Effect.fail(new NotPlanned({ label: node.label })))
-}
-
-export const gather = Effect.fn("gather")(function* (paper: Paper, resolveAny: Resolve) {
-  const resolve = resolvePlanned(paper, resolveAny)
+export const gather = Effect.fn("gather")(function* (paper: Paper, resolve: Resolve) {
   const { singles, sensitivities, fine, multitasks } = paper
   const named = (single: Single) => ({ operation: single.config.data.operation, seed: single.seed })
 

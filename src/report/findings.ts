@@ -50,7 +50,7 @@ const memorisation = (rows: Rows): ReadonlyArray<string> => {
   const moves =
     rise > 1.1 ? `rises ${digits(rise)}-fold` : rise < 0.9 ? `falls to ${digits(rise)} of that` : "stays"
   return [
-    `**R̄ of gradients is high before a network groks.** While it only memorises, gradient directions move the centroids ${text(before)} times as far, squared, as random ones; at grokking R̄ ${moves} (${text(after)} afterwards).${also}`,
+    `**R̄ of gradients is high before a network groks.** While it only memorises R̄ is ${text(before)}; at grokking it ${moves} (${text(after)} afterwards).${also}`,
   ]
 }
 
@@ -86,7 +86,7 @@ const gapFinding = (rows: Rows): ReadonlyArray<string> => {
   const title =
     gap.measured.value > 1 ? "Gradients do couple more than updates" : "Gradients couple no more than updates"
   return [
-    `**${title}.** By peaks ${text(gap.measured)} times (published 10 – 100), by time means ${text(other(gap, "means ÷ means"))}. From operation to operation the peaks of gradients differ by a factor of ${text(dependence?.measured)}, those of updates by ${text(updates)}.`,
+    `**${title}.** R̄ of gradients ÷ R̄ of updates is ${text(gap.measured)} by peaks (published 10 – 100) and ${text(other(gap, "means ÷ means"))} by time means. From operation to operation the peaks of gradients differ by a factor of ${text(dependence?.measured)}, those of updates by ${text(updates)}.`,
   ]
 }
 

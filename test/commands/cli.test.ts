@@ -6,6 +6,7 @@ import { Effect, Schema } from "effect"
 import { Listing } from "../../src/commands/list.ts"
 import { SingleResult } from "../../src/commands/results.ts"
 import { Status } from "../../src/commands/status.ts"
+import { kinds, measuredPlacements } from "../../src/pipelines/single.ts"
 import { labels, settings, tiny } from "../pipelines/tiny.ts"
 import { temporaryDirectory } from "../services/store/temporary.ts"
 import { cli, lines } from "./process.ts"
@@ -23,6 +24,11 @@ const sandbox = Effect.map(temporaryDirectory, (root) => {
     place: (argument: string) => argument.replace("SANDBOX", root),
   }
 })
+
+/** What a run says that finds everything: more stages than are listed one by one. */
+const ALL_CACHED = new RegExp(
+  `^done 0, cached ${labels.length}, running 0, waiting 0 of ${labels.length} [^\\n]*\\n$`,
+)
 
 /** Of a test that runs the command many times. */
 const TIMEOUT = 180_000
@@ -184,7 +190,7 @@ describe("list", () => {
         for (const name of ["single", "reproduce-all"])
           assert.match(stdout, new RegExp(`^  ${name} +\\w`, "m"))
         for (const label of labels) assert.match(stdout, new RegExp(`^  ${label}( +after .+)?$`, "m"))
-        assert.match(stdout, /^Stages of reproduce-all: \d{3}$/m)
+        assert.match(stdout, /^Stages of reproduce-all: \d{3,4}$/m)
         for (const stage of ["intervene", "measure-per-example"]) {
           assert.match(stdout, new RegExp(`^  ${stage} +\\d+$`, "m"))
         }
@@ -238,8 +244,8 @@ describe("run", () => {
           [...labels],
         )
         assert.include(first.stdout, "single: add mod 7, seed 42 (smoke: not evidence)")
-        for (const rows of ["update", "gradient"]) {
-          for (const window of ["forward", "backward"]) {
+        for (const rows of kinds) {
+          for (const window of measuredPlacements) {
             assert.match(first.stdout, new RegExp(`^  ${rows} +${window} +[\\d.]+ `, "m"))
           }
         }
@@ -248,14 +254,11 @@ describe("run", () => {
         const second = yield* cli(args)
         assert.strictEqual(second.code, 0)
         assert.strictEqual(second.stdout, first.stdout)
-        assert.sameMembers(
-          lines(second.stderr).map((line) => line.replace(/ +cached$/, "")),
-          [...labels],
-        )
+        assert.match(second.stderr, ALL_CACHED)
 
         const json = yield* cli([...args, "--json"])
         assert.strictEqual(json.code, 0)
-        assert.sameMembers([...lines(json.stderr)], [...lines(second.stderr)])
+        assert.match(json.stderr, ALL_CACHED)
         const result = Schema.decodeUnknownSync(Schema.fromJsonString(SingleResult))(json.stdout)
         assert.strictEqual(result.evidence, "smoke: not evidence")
         assert.strictEqual(result.pipeline, "single")
@@ -263,7 +266,7 @@ describe("run", () => {
         assert.strictEqual(result.run.checkpoints, 11)
         assert.deepStrictEqual(
           result.coupling.map(({ rows, window }) => `${rows} ${window}`),
-          ["update forward", "update backward", "gradient forward", "gradient backward"],
+          kinds.flatMap((rows) => measuredPlacements.map((window) => `${rows} ${window}`)),
         )
 
         const shown = yield* cli(["show", "train", "--store", store, "--json"])

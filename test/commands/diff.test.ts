@@ -4,11 +4,29 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { Compared } from "../../src/commands/compared.ts"
+import { ClaimRow } from "../../src/pipelines/Claim.ts"
 import type { Comparison } from "../../src/pipelines/comparison.ts"
+import { smokeScale } from "../../src/pipelines/paper.ts"
+import { writeReport } from "../../src/report/write.ts"
+import { idle } from "../pipelines/idle.ts"
+import { asFeared, rowsIn, tablesIn } from "../report/madeUp.ts"
 import { temporaryDirectory } from "../services/store/temporary.ts"
-import { cli, repository } from "./process.ts"
+import { cli } from "./process.ts"
 
-const paper = join(repository, "artifacts/paper")
+const ClaimRows = Schema.fromJsonString(Schema.Array(ClaimRow))
+
+/** A made-up one, judged. */
+const reproduction = Effect.fnUntraced(function* (directory: string) {
+  const config = { ...smokeScale }
+  yield* writeReport({
+    directory,
+    evidence: "made up",
+    tables: yield* tablesIn(asFeared, config),
+    claims: yield* rowsIn(asFeared, config),
+    code: "some code",
+  })
+})
+
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Compared))
 
 const metric = (value: number, low: number, high: number) => ({
@@ -47,35 +65,43 @@ const write = (directory: string, comparison: Comparison) => {
 }
 
 describe("diff", () => {
-  it.live("says `same` of a reproduction and itself, and which verdicts and files of another differ", () =>
+  it.live("says `same` of a reproduction and itself, and which judgements and files of another differ", () =>
     Effect.gen(function* () {
-      const other = join(yield* temporaryDirectory, "other")
+      const root = yield* temporaryDirectory
+      const [paper, other] = [join(root, "paper"), join(root, "other")]
+      yield* reproduction(paper)
       cpSync(paper, other, { recursive: true })
       const same = yield* cli(["diff", paper, other])
       assert.deepInclude(same, { code: 0, stdout: "same\n", stderr: "" })
 
-      const claims = readFileSync(join(other, "claims.json"), "utf8")
-      writeFileSync(
-        join(other, "claims.json"),
-        claims.replace('"verdict": "partly"', '"verdict": "contradicted"'),
+      const path = join(other, "claims.json")
+      const rows = Schema.decodeUnknownSync(ClaimRows)(readFileSync(path, "utf8"))
+      const changed = rows.map((row) =>
+        row.id === "headline.gap" ? { ...row, number: { verdict: "partly", because: "another rule" } } : row,
       )
+      writeFileSync(path, JSON.stringify(changed, null, 2))
       rmSync(join(other, "figures/epsilon.png"))
       const { code, stdout } = yield* cli(["diff", paper, other, "--json"])
       assert.strictEqual(code, 0)
       const { settings, metrics, files } = decode(stdout)
       assert.deepStrictEqual(settings, [])
-      const [only, ...more] = metrics
-      assert.deepStrictEqual([only.a?.verdict, only.b?.verdict, more.length], ["partly", "contradicted", 0])
+      assert.deepStrictEqual(
+        metrics.map(({ id, a, b }) => [id, a?.verdict, b?.verdict]),
+        [["headline.gap", "reproduced, refuted", "partly, refuted"]],
+      )
       assert.deepStrictEqual(
         files.map(({ name, b }) => [name, b]),
         [
-          ["claims.json", join(other, "claims.json")],
+          ["claims.json", path],
           ["figures/epsilon.png", null],
         ],
       )
       const text = yield* cli(["diff", paper, other])
-      assert.match(text.stdout, /^ {4}a {2}.+ n=3 {2}partly\n {4}b {2}.+ n=3 {2}contradicted$/m)
-    }).pipe(Effect.provide(NodeServices.layer)),
+      assert.match(
+        text.stdout,
+        /^ {4}a {2}.+ n=2 {2}reproduced, refuted\n {4}b {2}.+ n=2 {2}partly, refuted$/m,
+      )
+    }).pipe(Effect.provide(idle())),
   )
 
   it.live("of two cells gives their settings, and metrics with intervals", () =>
@@ -99,12 +125,14 @@ describe("diff", () => {
       const b = write(join(root, "b"), { ...heads, config: { train: { learningRate: 0.0003 } } })
       const { stdout } = yield* cli(["diff", a, b])
       assert.include(stdout, "  config.train.learningRate: 0.001 → 0.0003")
+      const paper = join(root, "paper")
+      yield* reproduction(paper)
       for (const other of [paper, join(root, "none")]) {
         const refused = yield* cli(["diff", a, other, "--json", "--store", join(root, "store")])
         assert.strictEqual(refused.code, 2)
         assert.strictEqual(refused.stdout, "")
         assert.match(refused.stderr, /^error: [^\n]+\n$/)
       }
-    }).pipe(Effect.provide(NodeServices.layer)),
+    }).pipe(Effect.provide(idle())),
   )
 })

@@ -5,6 +5,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Result } from "effect"
 import { evaluator, node } from "../../src/pipelines/Node.ts"
+import { smoke } from "../../src/pipelines/sizes.ts"
 import { ArtifactStore } from "../../src/services/ArtifactStore.ts"
 import { CodeFingerprint } from "../../src/services/CodeFingerprint.ts"
 import { OnnxEngine } from "../../src/services/engine/onnx/OnnxEngine.ts"
@@ -43,21 +44,24 @@ describe("export-twin", () => {
         const initial = tensors("init")
         const final = tensors("final")
         assert.deepStrictEqual(Object.keys(initial), Object.keys(final))
-        assert.deepStrictEqual(initial["encoder.layers.1.self_attn.in_proj_weight"].shape, [96, 32])
-        assert.deepStrictEqual(initial["head.weight"].shape, [23, 32])
+        assert.deepStrictEqual(initial["encoder.layers.1.self_attn.in_proj_weight"].shape, [
+          3 * smoke.model.width,
+          smoke.model.width,
+        ])
+        assert.deepStrictEqual(initial["head.weight"].shape, [smoke.data.modulus, smoke.model.width])
         const { pairs, labels } = tensors("batches")
-        assert.deepStrictEqual([pairs.dtype, ...pairs.shape], ["I64", STEPS, 128, 2])
-        assert.deepStrictEqual([labels.dtype, ...labels.shape], ["I64", STEPS, 128])
+        assert.deepStrictEqual([pairs.dtype, ...pairs.shape], ["I64", STEPS, smoke.train.batchSize, 2])
+        assert.deepStrictEqual([labels.dtype, ...labels.shape], ["I64", STEPS, smoke.train.batchSize])
         for (let i = 0; i < labels.data.length; i++) {
           const sum = Number(pairs.data[2 * i]) + Number(pairs.data[2 * i + 1])
-          assert.strictEqual(Number(labels.data[i]), sum % 23)
+          assert.strictEqual(Number(labels.data[i]), sum % smoke.data.modulus)
         }
         const { evidence, losses, hyperparameters } = JSON.parse(
           readFileSync(join(out, "losses.json"), "utf8"),
         )
         assert.strictEqual(evidence, "smoke: not evidence")
         assert.strictEqual(losses.length, STEPS)
-        assert.strictEqual(hyperparameters.heads, 4)
+        assert.strictEqual(hyperparameters.heads, smoke.model.heads)
         assert.deepStrictEqual(tensors("theta")["head.bias"].data, final["head.bias"].data)
         assert.strictEqual(tensors("expected").energy.data.length, tensors("directions").directions.shape[0])
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),

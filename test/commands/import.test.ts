@@ -62,10 +62,7 @@ layer(Exported.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     const { code, stdout, stderr } = yield* cli(run(store))
     assert.strictEqual(code, 0, stderr)
     assert.strictEqual(stdout, (yield* Exported).stdout)
-    assert.sameMembers(
-      lines(stderr).map((line) => line.replace(/ +cached$/, "")),
-      [...labels],
-    )
+    assert.match(stderr, new RegExp(`^done 0, cached ${labels.length}, .* of ${labels.length} .*\\n$`))
   })
 
   it.effect(

@@ -13,8 +13,10 @@ const run = (store: string, url: string) => [
   ...settings(tiny).flatMap((setting) => ["--set", setting]),
 ]
 
+const TIMEOUT = 180_000
+
 describe("--otlp", () => {
-  layer(NodeServices.layer, { excludeTestServices: true, timeout: 60_000 })((it) => {
+  layer(NodeServices.layer, { excludeTestServices: true, timeout: TIMEOUT })((it) => {
     it.effect("sends one trace a run, with a span for each stage", () =>
       Effect.gen(function* () {
         const { url, requests } = yield* collector
@@ -50,18 +52,21 @@ describe("--otlp", () => {
       }),
     )
 
-    it.effect("does without a collector that is not there, and refuses what is no URL", () =>
-      Effect.gen(function* () {
-        const store = join(yield* temporaryDirectory, "store")
-        const { code, stderr } = yield* cli(run(store, "http://127.0.0.1:9"))
-        assert.strictEqual(code, 0, stderr)
-        for (const url of ["localhost", "ftp://host", "http://user:secret@host"]) {
-          const refused = yield* cli(run(store, url))
-          assert.strictEqual(refused.code, 2)
-          assert.match(refused.stderr, /^error: --otlp: expected a URL [^\n]+\n$/)
-          assert.notInclude(refused.stderr, "secret")
-        }
-      }),
+    it.effect(
+      "does without a collector that is not there, and refuses what is no URL",
+      () =>
+        Effect.gen(function* () {
+          const store = join(yield* temporaryDirectory, "store")
+          const { code, stderr } = yield* cli(run(store, "http://127.0.0.1:9"))
+          assert.strictEqual(code, 0, stderr)
+          for (const url of ["localhost", "ftp://host", "http://user:secret@host"]) {
+            const refused = yield* cli(run(store, url))
+            assert.strictEqual(refused.code, 2)
+            assert.match(refused.stderr, /^error: --otlp: expected a URL [^\n]+\n$/)
+            assert.notInclude(refused.stderr, "secret")
+          }
+        }),
+      TIMEOUT,
     )
   })
 })

@@ -6,7 +6,7 @@ import { failAt, laboratory, undisturbed } from "./everyOperation.ts"
 const TIMEOUT = 180_000
 
 /** A prime, so that a sample meets operations of every kind. */
-const EVERY = 89
+const EVERY = 149
 
 layer(laboratory, { excludeTestServices: true, timeout: TIMEOUT })(
   "a pipeline whose file system fails",

@@ -8,6 +8,7 @@ import { ClaimRow } from "../../src/pipelines/Claim.ts"
 import { SMOKE_NOTE } from "../../src/pipelines/scale.ts"
 import { Manifest } from "../../src/report/manifest.ts"
 import { cli, lines, start } from "../commands/process.ts"
+import { mismatches, readRows, readTables, repetitions } from "../report/recompute.ts"
 import { filesBelow, temporaryDirectory } from "../services/store/temporary.ts"
 import { differing, reportIn } from "./stores.ts"
 
@@ -22,6 +23,11 @@ const reproduce = (store: string, out: string) => [
 const manifestIn = (directory: string) =>
   Schema.decodeUnknownSync(Schema.fromJsonString(Manifest))(
     readFileSync(join(directory, "manifest.json"), "utf8"),
+  )
+
+const claimsIn = (directory: string) =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(ClaimRow)))(
+    readFileSync(join(directory, "claims.json"), "utf8"),
   )
 
 const recordCount = (store: string) =>
@@ -51,10 +57,13 @@ layer(Reference.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
   it.effect("ends with a row for every claim, tables, figures and a manifest, marked as no evidence", () =>
     Effect.gen(function* () {
       const { out, stdout } = yield* Reference
-      const rows = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(ClaimRow)))(
-        readFileSync(join(out, "claims.json"), "utf8"),
-      )
-      for (const { id } of rows) assert.include(stdout, id.slice(0, 40))
+      const rows = claimsIn(out)
+      for (const { short, measured, number } of rows) {
+        assert.include(stdout, short)
+        // Its settings are such that everything has a number, and it judges none.
+        assert.isNotNull(measured.value, short)
+        assert.isNull(number, short)
+      }
       assert.include(stdout, SMOKE_NOTE)
       assert.include(manifestIn(out).evidence, SMOKE_NOTE)
       assert.include(readFileSync(join(out, "claims.md"), "utf8"), SMOKE_NOTE)
@@ -69,12 +78,33 @@ layer(Reference.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
     }),
   )
 
-  it.effect("shows each row as soon as it is there, on standard error", () =>
+  it.effect("writes numbers that its CSV files give again, and none twice where they should differ", () =>
+    Effect.gen(function* () {
+      const { out } = yield* Reference
+      const rows = readRows(out)
+      assert.deepStrictEqual(mismatches(readTables(out), rows), [])
+      for (const pattern of [/^coupling\.window\.add\./, /^coupling\.epsilon\.add\./]) {
+        const some = rows.filter(({ id }) => pattern.test(id))
+        assert.isAbove(some.length, 1)
+        assert.deepStrictEqual(repetitions(some), [], String(pattern))
+      }
+    }),
+  )
+
+  it.effect("prints each row once, on standard output alone where that is no terminal", () =>
     Effect.gen(function* () {
       const { store, out } = yield* Reference
-      const { stderr } = yield* cli(reproduce(store, out))
-      const rows = lines(stderr).filter((line) => /^(coupling|intervention|rebuttal)\./.test(line))
+      const { stdout, stderr } = yield* cli(reproduce(store, out))
+      const rows = claimsIn(out).map(({ short }) => short)
       assert.isAbove(rows.length, 20)
+      for (const short of rows) {
+        assert.lengthOf(
+          lines(stdout).filter((line) => line.startsWith(`${short} `)),
+          1,
+          short,
+        )
+        assert.notInclude(stderr, `${short} `)
+      }
     }),
   )
 

@@ -35,6 +35,11 @@ describe("studentQuantile", () => {
     [0.975, 5, 2.5705818356363146],
     [0.975, 10, 2.228138851986274],
     [0.975, 30, 2.0422724563012378],
+    // The printed tables of every textbook, to their three digits, and more of them where they are used.
+    [0.975, 4, 2.776445105198],
+    [0.975, 6, 2.446911851145],
+    [0.95, 5, 2.015048373333],
+    [0.975, 11, 2.200985160083],
   ])("%d with %i degrees of freedom is %d", (p, degrees, expected) => {
     assert.closeTo(studentQuantile(p, degrees), expected, 1e-9)
     assert.closeTo(studentQuantile(1 - p, degrees), -expected, 1e-9)
@@ -99,6 +104,21 @@ describe("tableMean", () => {
       ]),
     )
     assert.deepStrictEqual({ mean, standardError, degrees }, { mean: 2.75, standardError: 0.25, degrees: 1 })
+  })
+
+  // Box, Hunter and Hunter (1978, Statistics for Experimenters, §7.1): residual sum of squares 226 over 12 degrees of freedom.
+  it("gives the textbook's residual of penicillin yields by blend and treatment", () => {
+    const { mean, standardError, degrees } = tableMean(
+      tableOf([
+        [89, 88, 97, 94],
+        [84, 77, 92, 79],
+        [81, 87, 87, 85],
+        [87, 92, 89, 84],
+        [79, 81, 80, 88],
+      ]),
+    )
+    assert.deepStrictEqual({ mean, degrees }, { mean: 86, degrees: 12 })
+    assert.closeTo(standardError, Math.sqrt(226 / 12 / 20), 1e-12)
   })
 
   it("does not change its error when a row or a column is shifted", () => {

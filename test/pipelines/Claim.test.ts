@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import * as fc from "fast-check"
 import {
   type Claim,
   ClaimRow,
@@ -16,6 +17,7 @@ import { map, ratio, read, zip } from "../../src/pipelines/derive.ts"
 import { evaluator } from "../../src/pipelines/Node.ts"
 import { judgeMagnitude } from "../../src/pipelines/verdicts.ts"
 import { assertClose } from "../model/close.ts"
+import { estimateOf } from "../report/recompute.ts"
 import { artifact, constant, idle, stageWith } from "./idle.ts"
 
 const perSeed = (...values: ReadonlyArray<number | null>) =>
@@ -136,6 +138,52 @@ describe("an estimate", () => {
     assert.deepStrictEqual(test, { p: 2 / 64, attainable: 2 / 64 })
     assert.strictEqual(estimate(SPEEDUP, perSeed(2, 3, 2)).test, undefined)
     assert.strictEqual(estimate(RATIO, perSeed(2, 3, 2, 1.5, 2, 4)).test, undefined)
+  })
+})
+
+describe("an estimate, computed by other code", () => {
+  /** Some operations and seeds, of which runs are missing now and then. */
+  const tables = fc
+    .record({
+      unit: fc.constantFrom(RATIO, SPEEDUP, STEPS, "share"),
+      operations: fc.integer({ min: 0, max: 4 }),
+      seeds: fc.integer({ min: 1, max: 5 }),
+      values: fc.array(fc.double({ min: -4, max: 6, noNaN: true }).map(Math.exp), {
+        minLength: 20,
+        maxLength: 20,
+      }),
+      missing: fc.array(fc.nat({ max: 19 }), { maxLength: 2 }),
+    })
+    // More than ten pairs are many signs to try.
+    .filter(({ unit, operations, seeds }) => unit !== SPEEDUP || operations * seeds <= 10)
+    .map(({ unit, operations, seeds, values, missing }) => ({
+      unit,
+      perSeed: Array.from({ length: Math.max(1, operations) * seeds }, (_, i) => ({
+        seed: i % seeds,
+        ...(operations === 0 ? {} : { operation: `operation ${Math.floor(i / seeds)}` }),
+        value: missing.includes(i) ? null : values[i],
+      })),
+    }))
+
+  it("is the same: mean, interval and its kind, runs and test", () => {
+    const kinds = new Set<string | undefined>()
+    fc.assert(
+      fc.property(tables, ({ unit, perSeed }) => {
+        const [one, other] = [estimate(unit, perSeed), estimateOf(unit, perSeed)]
+        kinds.add(one.interval)
+        assert.strictEqual(one.interval, other.interval)
+        assert.strictEqual(one.n, other.n)
+        for (const key of ["value", "low", "high"] as const) {
+          const [a, b] = [one[key], other[key]]
+          if (a === null || b === null) assert.strictEqual(a, b)
+          else assert.closeTo(a / b, 1, 1e-8, key)
+        }
+        assert.closeTo(one.test?.p ?? -1, other.test?.p ?? -1, 1e-12)
+        assert.strictEqual(one.test?.attainable, other.test?.attainable)
+      }),
+      { numRuns: 300 },
+    )
+    assert.sameMembers([...kinds], [undefined, "range", "t", "pooled"])
   })
 })
 

@@ -6,9 +6,11 @@ import { isStage, sources } from "../../src/pipelines/derive.ts"
 import { closure, type Node, type Resolve } from "../../src/pipelines/Node.ts"
 import { paper, paperScale, smokeScale } from "../../src/pipelines/paper.ts"
 import { RHO } from "../../src/pipelines/quantities.ts"
-import type { Published } from "../../src/pipelines/verdicts.ts"
+import { paperNodes } from "../../src/pipelines/registry.ts"
+import { type Measured, type Published, Reading, Verdict } from "../../src/pipelines/verdicts.ts"
 import { assertClose } from "../model/close.ts"
 import { idle } from "./idle.ts"
+import { askedBy } from "./recorder.ts"
 
 const whole = paper(paperScale)
 const list = claims(whole)
@@ -262,22 +264,71 @@ describe("what stands beside a claim", () => {
   })
 })
 
-describe("rows that should differ", () => {
-  const rows = (pattern: RegExp) => list.filter(({ id }) => pattern.test(id)).map(({ quantity }) => quantity)
+/** What is asked of the stages that a claim's numbers are read from: a key for each stage and input. */
+const keys = Effect.runSync(
+  Effect.cached(
+    Effect.map(
+      askedBy(paperNodes(paperScale)),
+      (asked) => new Map(asked.map(({ label, key }) => [label, key])),
+    ),
+  ),
+)
 
-  it("are measured on different stages, and found in different places of the tables", () => {
-    for (const pattern of [
-      /^coupling\.window\.add/,
-      /^coupling\.epsilon\.add/,
-      /^coupling\.single\..*peak/,
-    ]) {
-      const found = rows(pattern)
-      const stages = found.map(({ perSeed }) =>
-        perSeed.flatMap(({ value }) => sources(value).map(({ label }) => label)).join(),
-      )
-      assert.strictEqual(new Set(stages).size, found.length, String(pattern))
-      assert.strictEqual(new Set(found.map(({ recipe }) => JSON.stringify(recipe))).size, found.length)
+describe("rows that should differ", () => {
+  it.effect(
+    "are measured by stages with other inputs, seed by seed, and found in other places of the tables",
+    () =>
+      Effect.gen(function* () {
+        const keyOf = yield* keys
+        for (const pattern of [
+          /^coupling\.window\.add/,
+          /^coupling\.epsilon\.add/,
+          /^coupling\.single\..*peak/,
+          /^coupling\.multitask\./,
+          /^intervention\..*\.speedup/,
+          /within-5-percent$/,
+        ]) {
+          const found = list.filter(({ id }) => pattern.test(id)).map(({ quantity }) => quantity)
+          assert.isAbove(found.length, 1, String(pattern))
+          const recipes = found.map(({ recipe }) => JSON.stringify(recipe))
+          assert.strictEqual(new Set(recipes).size, found.length, String(pattern))
+          for (const seed of paperScale.seeds) {
+            const inputs = found.map(({ perSeed }) =>
+              perSeed
+                .filter((one) => one.seed === seed)
+                .flatMap(({ value }) => sources(value).map(({ label }) => keyOf.get(label)))
+                .sort(),
+            )
+            assert.isTrue(inputs.every((some) => some.length > 0 && !some.includes(undefined)))
+            assert.strictEqual(new Set(inputs.map(String)).size, found.length, `${pattern}, seed ${seed}`)
+          }
+        }
+      }),
+  )
+
+  it("include everything that stands beside or controls one claim", () => {
+    for (const claim of list) {
+      const recipes = quantitiesOf(claim).map(({ recipe }) => JSON.stringify(recipe))
+      assert.strictEqual(new Set(recipes).size, recipes.length, claim.id)
     }
+  })
+})
+
+describe("a recipe", () => {
+  it("stands for one measurement: what has the same recipe is read from the same stages", () => {
+    const stages = new Map<string, string>()
+    for (const { recipe, perSeed } of list.flatMap(quantitiesOf)) {
+      for (const { value, ...run } of perSeed) {
+        const at = JSON.stringify([recipe, run])
+        const labels = sources(value)
+          .map(({ label }) => label)
+          .sort()
+          .join()
+        assert.strictEqual(stages.get(at) ?? labels, labels, at)
+        stages.set(at, labels)
+      }
+    }
+    assert.isAbove(stages.size, 500)
   })
 })
 
@@ -426,6 +477,192 @@ describe("the gap under another optimiser", () => {
       assert.strictEqual(row.beside["cosine, ρ"]?.unit, RATIO)
     }),
   )
+})
+
+/** What was measured, made up: so many runs, all of one value. */
+const made = (value: number | null, seeds: ReadonlyArray<number> = [42, 137, 2024]): Measured => ({
+  value,
+  low: value,
+  high: value,
+  perSeed: seeds.map((seed) => ({ seed, value })),
+})
+
+/** What stands beside a claim, made up by name. */
+const madeBeside = ({ beside }: Claim, values: (name: string) => number | null) =>
+  Object.fromEntries(Object.keys(beside).map((name) => [name, made(values(name))]))
+
+/** The verdict on the number of a claim. */
+const judged = (id: string, measured: number | null, beside: (name: string) => number | null = () => 1) => {
+  const claim = claimOf(id)
+  return claim.judge(made(measured), madeBeside(claim, beside), claim.paper)
+}
+
+describe("a judgement", () => {
+  it("is one of the four or five words of its kind, with a sentence, and never that the paper is contradicted", () => {
+    for (const claim of list) {
+      const others = { ...claim.beside, ...claim.controls }
+      for (const value of [null, 0, 0.01, 0.9, 1, 2, 30, 200, 3000]) {
+        for (const other of [null, 0, 0.5, 1, 2, 200]) {
+          const beside = Object.fromEntries(Object.keys(others).map((name) => [name, made(other)]))
+          const number = claim.judge(made(value), beside, claim.paper)
+          const reading = claim.read(beside, made(value))
+          assert.include(Verdict.literals, number.verdict)
+          assert.include(Reading.literals, reading.verdict)
+          for (const { because } of [number, reading]) {
+            assert.isAbove(because.length, 10, claim.id)
+            assert.notMatch(because, /contradict|NaN|Infinity|undefined/i, claim.id)
+          }
+        }
+      }
+      assert.notMatch(`${claim.short} ${claim.statement}`, /contradict/i)
+    }
+  })
+
+  it("is not-tested where no run yields a number, and of a reading where there is no control", () => {
+    for (const { id, judge, read, paper } of list) {
+      assert.strictEqual(judge(made(null), {}, paper).verdict, "not-tested", id)
+      assert.strictEqual(read({}, made(null)).verdict, "not-tested", id)
+    }
+    for (const id of [
+      "headline.update-peaks",
+      "headline.operation-dependence",
+      "coupling.per-example.last",
+    ]) {
+      assert.deepStrictEqual(claimOf(id).read({}, made(5)), {
+        verdict: "not-tested",
+        because: "there is no control for it",
+      })
+    }
+  })
+
+  it("of the gap counts the runs below tenfold, and says what it is by time means", () => {
+    const { judge, paper } = claimOf("headline.gap")
+    const measured = { ...made(20), perSeed: [9, 30, 40].map((value, seed) => ({ seed, value })) }
+    const { verdict, because } = judge(measured, { "means ÷ means": made(7) }, paper)
+    assert.strictEqual(verdict, "reproduced")
+    assert.match(because, /1 below 10; by time means the gap is 7$/)
+  })
+
+  it("of aggregation has no published number, and is read by summed ÷ own loss", () => {
+    const { judge, read, paper, quantity } = claimOf("headline.aggregation")
+    assert.strictEqual(judge(made(0.9), {}, paper).verdict, "not-tested")
+    assert.match(quantity.definition, /mean over points.*summed loss.*÷ that of gradients of the own loss/)
+    assert.deepStrictEqual(
+      [0.8, 0.79, 0.5].map((value) => read({}, made(value)).verdict),
+      ["refuted", "not-supported", "supported"],
+    )
+  })
+
+  it("of several operations' updates goes by the time mean, at the other cadence for its reading", () => {
+    for (const id of ["headline.multitask-updates", "coupling.multitask.mul.update"]) {
+      const { read } = claimOf(id)
+      assert.strictEqual(judged(id, 1.25).verdict, "reproduced")
+      assert.strictEqual(judged(id, 2).verdict, "partly")
+      assert.strictEqual(judged(id, 2.01).verdict, "not-reproduced")
+      const at = (value: number) => read({ "every 25 steps, mean": made(value) }, made(0.5)).verdict
+      assert.deepStrictEqual([at(1), at(1.01)], ["supported", "not-supported"], id)
+    }
+  })
+
+  it("of removing three directions is read by the share of energy that they held", () => {
+    const { read } = claimOf("headline.removing-rank-3")
+    const at = (value: number) => read({ "energy removed": made(value) }, made(1)).verdict
+    assert.deepStrictEqual([at(0.5), at(0.49)], ["supported", "not-supported"])
+  })
+
+  it("of 5 % is one of every case", () => {
+    for (const choice of ["rank", "probe-seed", "epsilon"]) {
+      const id = `coupling.${choice}.within-5-percent`
+      assert.strictEqual(judged(id, 1.049, () => 0.951).verdict, "reproduced", id)
+      assert.strictEqual(judged(id, 1.051, () => 0.949).verdict, "not-reproduced", id)
+    }
+    assert.strictEqual(judged("coupling.rank.within-5-percent", 1.06).verdict, "partly")
+    assert.deepStrictEqual(
+      Object.keys(claimOf("coupling.rank.within-5-percent").beside),
+      ["K = 5", "K = 10"],
+      "K = 1 is the number itself, and 3 what it is compared with",
+    )
+  })
+
+  it("of another definition, optimiser or schedule asks for half of the published gap", () => {
+    assert.strictEqual(judged("definition.sensitivity.add", 30, () => 15).verdict, "reproduced")
+    assert.strictEqual(judged("definition.sensitivity.add", 30, () => 14.9).verdict, "not-reproduced")
+    assert.strictEqual(
+      judged("definition.sensitivity.add", 30, (name) => (name === "R₁" ? 1 : 30)).verdict,
+      "partly",
+    )
+    const robustness = "robustness.optimizer-and-schedule"
+    assert.strictEqual(judged(robustness, 0.5, () => 0.5).verdict, "reproduced")
+    assert.strictEqual(judged(robustness, 0.49, () => 0.5).verdict, "partly")
+  })
+
+  it("of long windows asks for more than 100 in each, and of gradients alone", () => {
+    const id = "rebuttal.window-10-200"
+    const gradients = (value: number) => (name: string) => (/^update/.test(name) ? 1 : value)
+    assert.strictEqual(judged(id, 101, gradients(101)).verdict, "reproduced")
+    assert.strictEqual(judged(id, 100, gradients(101)).verdict, "partly")
+    assert.strictEqual(judged(id, 100, gradients(100)).verdict, "not-reproduced")
+  })
+
+  it("of noise has both readings of the batch's variance", () => {
+    const id = "rebuttal.noise-injection"
+    const of = (own: number, mixed: number) =>
+      judged(id, own, (name) => (name === "1× the mixed batch's variance" ? mixed : 1)).verdict
+    assert.deepStrictEqual(
+      [of(64, 375), of(63, 375), of(64, 376), of(63, 376)],
+      ["reproduced", "partly", "partly", "not-reproduced"],
+    )
+  })
+
+  it("of alignment asks for less than 5 %, whichever set is meant", () => {
+    const id = "rebuttal.full-batch-alignment"
+    const pairs = (value: number) => (name: string) => (/ and /.test(name) ? value : 100)
+    assert.strictEqual(judged(id, 0.049, pairs(0.049)).verdict, "reproduced")
+    assert.strictEqual(judged(id, 0.05, pairs(0.049)).verdict, "partly")
+    assert.strictEqual(judged(id, 0.05, pairs(0.05)).verdict, "not-reproduced")
+  })
+
+  it("of a projection looks at every arm that keeps or removes something, and names the nearest", () => {
+    const [norm, cosine] = ["rebuttal.norm-ratio", "rebuttal.cosine"]
+    assert.sameMembers(Object.keys(claimOf(norm).beside), [
+      "remove-sed",
+      "keep-random",
+      "remove-random",
+      "keep-sed, updates",
+      "remove-sed, updates",
+      "keep-random, updates",
+      "remove-random, updates",
+    ])
+    const near = judged(norm, 0.5, (name) => (name === "remove-random" ? 0.999 : 0.9))
+    assert.strictEqual(near.verdict, "partly")
+    assert.match(near.because, /^nearest is remove-random, 0\.0010 off/)
+    assert.strictEqual(judged(norm, 0.98, () => 0.98).verdict, "not-reproduced")
+    assert.strictEqual(judged(cosine, 0.89, () => 0.81).verdict, "reproduced")
+    assert.strictEqual(judged(cosine, 0.5, () => 0.91).verdict, "not-reproduced")
+  })
+
+  it("of rank-3 energy is about updates, however much gradients have", () => {
+    const id = "rebuttal.rank-3-energy"
+    assert.strictEqual(judged(id, 0.951, () => 0.1).verdict, "reproduced")
+    assert.strictEqual(judged(id, 0.95, () => 0.99).verdict, "not-reproduced")
+    assert.match(claimOf(id).quantity.definition, /updates/)
+  })
+
+  it("of another operation's arm is whether its class is that of add", () => {
+    const keep = "intervention.mul.keep-sed.gradient.speedup"
+    assert.strictEqual(judged(keep, 1.1).verdict, "reproduced")
+    assert.strictEqual(judged(keep, 1.09).verdict, "not-reproduced")
+    const remove = "intervention.mul.remove-sed.gradient.speedup"
+    assert.strictEqual(judged(remove, 1.09).verdict, "reproduced")
+    assert.strictEqual(judged(remove, 0.9).verdict, "not-reproduced")
+  })
+
+  it("of the fall with W is by a factor from 4.6", () => {
+    const factor = 648 / 140
+    assert.strictEqual(judged("coupling.window.fall", factor * 1.49).verdict, "reproduced")
+    assert.strictEqual(judged("coupling.window.fall", factor * 2.9).verdict, "partly")
+    assert.strictEqual(judged("coupling.window.fall", 1).verdict, "not-reproduced")
+  })
 })
 
 describe("what the claims are computed from", () => {

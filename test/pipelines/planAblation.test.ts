@@ -53,10 +53,7 @@ describe("a planned ablation", () => {
       planned(heads).metrics.map(({ id, definition }) => [id, definition]),
       [
         ["grok-step", "step of test accuracy ≥ 0.98 seen 20 times"],
-        [
-          "gradient-peak",
-          "max of R̄ of gradient rows over all points, forward windows; W = 20, K = 3, 40 points",
-        ],
+        ["gradient-peak", "R̄ of gradients of the loss: max over points; W = 20, K = 3, 40 points"],
       ],
     )
   })

@@ -5,8 +5,10 @@ import {
   compared,
   judgeAssertion,
   judgeDifference,
+  judgeEach,
   judgeMagnitude,
   judgeSpeedup,
+  LIMITS,
   type Measured,
   type Published,
   readAggregation,
@@ -42,6 +44,27 @@ const best: Record<Verdict, number> = { reproduced: 3, partly: 2, "not-reproduce
 
 /** Numbers over six orders of magnitude. */
 const positive = fc.double({ min: -3, max: 3, noNaN: true }).map((exponent) => 10 ** exponent)
+
+describe("the thresholds", () => {
+  it("are those that were written down before the results were seen", () => {
+    assert.deepStrictEqual(LIMITS, {
+      magnitude: { reproduced: 1.5, partly: 3, slack: 1.25, bound: 2 },
+      speedup: { faster: 1.1, slower: 0.9, reproduced: 0.25 },
+      difference: { reproduced: 0.05, partly: 0.2 },
+      rho: { supported: 2, refuted: 1.25 },
+      equivalence: 0.1,
+      aggregation: { refuted: 0.8, supported: 0.5 },
+      removedEnergy: 0.5,
+      definition: 0.5,
+      robustness: 0.5,
+      fivePercent: 0.05,
+      window: { above: 100, from: 20 },
+      directionalVariance: 0.05,
+      normRatio: 0.01,
+      rank3Energy: 0.95,
+    })
+  })
+})
 
 describe("a published value of a magnitude", () => {
   const published = { value: 200, source }
@@ -302,6 +325,21 @@ describe("without a value", () => {
   })
 })
 
+describe("cases judged by their means", () => {
+  it("are named with their value where they fail, and not tested where no run yields one", () => {
+    const cases = [
+      ["a", { value: 1 }],
+      ["b", { value: 3 }],
+      ["c", { value: null }],
+      ["d", undefined],
+    ] as const
+    assert.deepStrictEqual(
+      judgeEach(cases, (x) => x > 2),
+      { verdict: "partly", because: "fails in 1 of 2 cases: a 1 (not tested: c; d)" },
+    )
+  })
+})
+
 describe("a difference", () => {
   it("is reproduced to 0.05, partly to 0.2, from a value or from the nearer end of a range", () => {
     const value = { value: 0.85, source }
@@ -330,6 +368,15 @@ describe("the reading of a claim about gradients", () => {
   it("goes by the value of a single run, which has no interval", () => {
     assert.strictEqual(readRho(seeds(2.5)).verdict, "supported")
     assert.strictEqual(readRho(seeds(1.2)).verdict, "refuted")
+  })
+
+  it("is decided by neither threshold itself", () => {
+    assert.strictEqual(reading(2, 9), "not-supported")
+    assert.strictEqual(reading(1.1, 1.25), "not-supported")
+  })
+
+  it("says what ρ is and how far it reaches", () => {
+    assert.match(readRho(spanning(1, 4)).because, /ρ = 2 \[1, 4\]/)
   })
 
   it("is not tested without ρ", () => {
@@ -392,8 +439,15 @@ describe("the other readings", () => {
 describe("a control", () => {
   it("has a word, never a judgement", () => {
     assert.strictEqual(compared(100, 126), "higher")
-    assert.strictEqual(compared(100, 81), "about as high")
+    for (const alike of [125, 100, 81, 80]) assert.strictEqual(compared(100, alike), "about as high")
     assert.strictEqual(compared(100, 79), "lower")
-    assert.strictEqual(compared(null, 79), "not compared")
+    assert.strictEqual(compared(100, 0), "lower")
+    for (const [measured, control] of [
+      [null, 79],
+      [100, null],
+      [0, 79],
+    ] as const) {
+      assert.strictEqual(compared(measured, control), "not compared")
+    }
   })
 })

@@ -4,8 +4,8 @@ import { upstreamOf } from "../../src/pipelines/Claim.ts"
 import { claims } from "../../src/pipelines/claims.ts"
 import { settings } from "../../src/pipelines/interventions.ts"
 import type { Node } from "../../src/pipelines/Node.ts"
-import { paper, paperScale, smokeScale } from "../../src/pipelines/paper.ts"
-import { gather, tableNodes } from "../../src/report/evidence.ts"
+import { paper, paperScale, smokeScale, tabled } from "../../src/pipelines/paper.ts"
+import { gather } from "../../src/report/evidence.ts"
 import { tableNames } from "../../src/report/tables.ts"
 import { assertClose } from "../model/close.ts"
 import { artifact, idle } from "../pipelines/idle.ts"
@@ -99,13 +99,12 @@ describe("the tables of a reproduction", () => {
       const kinds = (setting: string) =>
         [...new Set(where(sweeps, { setting }).map(({ rows }) => rows))].join()
       const all = "update,gradient,random-logits"
-      for (const setting of ["baseline", "window", "epsilon", "centroid", "draws"]) {
+      for (const setting of ["baseline", "window", "epsilon", "centroid", "draws", "probe-seed"]) {
         assert.strictEqual(kinds(setting), all, setting)
       }
       assert.strictEqual(kinds("batch"), "gradient,random-logits")
       assert.strictEqual(kinds("fine-window"), "update,gradient")
-      for (const setting of ["probe-seed", "rank", "noise", "mixed-noise"])
-        assert.strictEqual(kinds(setting), "gradient")
+      for (const setting of ["rank", "noise", "mixed-noise"]) assert.strictEqual(kinds(setting), "gradient")
       const last = (value: string) =>
         where(sweeps, { setting: "rank", value, step: 3300 })[0]?.meanR ?? Number.NaN
       // The mean of the first direction, and of the first three.
@@ -260,7 +259,7 @@ describe("what the tables read", () => {
     it.effect(`is computed before, for claims or for tables, at the ${name} scale`, () =>
       Effect.gen(function* () {
         const whole = paper(config)
-        const planned = new Set<Node<unknown>>([...claims(whole).flatMap(upstreamOf), ...tableNodes(whole)])
+        const planned = new Set<Node<unknown>>([...claims(whole).flatMap(upstreamOf), ...tabled(whole)])
         const late: Array<string> = []
         const asked = (node: Node<unknown>) =>
           Effect.suspend(() => {

@@ -66,7 +66,7 @@ export const varied = (world: World): World => {
   const factor = (label: string) => {
     let hash = 7
     for (const character of label) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 65_521
-    return Math.exp(0.2 * (hash / 65_521 - 0.5))
+    return Math.exp(0.2 * (((hash * 40_503) % 65_521) / 65_521 - 0.5))
   }
   return {
     ...world,

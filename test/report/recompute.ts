@@ -1,242 +1,349 @@
 /**
- * Computes the numbers of claims.json again from the CSV files beside it, by their recipes alone. Shares no code with what
- * wrote them: its own reading of CSV, its own means and its own t quantiles.
+ * Computes the numbers of a reproduction again from its CSV files alone, by code of its own: nothing here is imported from
+ * the code that made them. What a recipe means stands in src/pipelines/recipe.ts.
  */
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import type { Recipe, Source } from "../../src/pipelines/recipe.ts"
 
-type Cell = string | null
-type Row = Readonly<Record<string, Cell>>
+type Cells = Readonly<Record<string, string>>
+type Tables = ReadonlyMap<string, ReadonlyArray<Cells>>
 
-/** The rows of a CSV file whose cells hold no quoted line breaks. */
-const readCsv = (file: string): ReadonlyArray<Row> => {
-  const [head = "", ...lines] = readFileSync(file, "utf8").trimEnd().split("\n")
-  const split = (line: string): ReadonlyArray<Cell> =>
-    [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain = ""]) =>
-      quoted === undefined ? (plain === "" ? null : plain) : quoted.replaceAll('""', '"'),
-    )
-  const names = split(head).map(String)
-  return lines.map((line) => {
-    const cells = split(line)
-    return Object.fromEntries(names.map((name, i) => [name, cells[i] ?? null]))
-  })
-}
-
-interface RunOf {
+interface Run {
   readonly seed: number
-  readonly operation?: string | undefined
+  readonly operation?: string
+}
+interface RunValue extends Run {
+  readonly value: number | null
 }
 
-/** What is asked for of one quantity in claims.json. */
-export interface Quantified {
-  readonly recipe: Recipe
-  readonly unit: string
+/** A quantity as claims.json has it. */
+export interface Stated {
   readonly value: number | null
   readonly low: number | null
   readonly high: number | null
-  readonly interval?: string | undefined
+  readonly interval?: string
   readonly n: number
-  readonly perSeed: ReadonlyArray<RunOf & { readonly value: number | null }>
+  readonly unit: string
+  readonly perSeed: ReadonlyArray<RunValue>
+  readonly test?: { readonly p: number; readonly attainable: number }
 }
 
-const average = (values: ReadonlyArray<number>): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length
+interface Source {
+  readonly table: string
+  readonly where: Readonly<Record<string, string | number | null>>
+  readonly column: string
+  readonly statistic: string
+}
+export type Recipe =
+  | Source
+  | { readonly divide: readonly [Recipe, Recipe] }
+  | { readonly speedup: readonly [Recipe, Recipe] }
+  | { readonly over: ReadonlyArray<string>; readonly combine: string; readonly of: Recipe }
 
-/** A function that computes a recipe for a run, from the tables of a directory. */
-export const recomputing = (directory: string) => {
-  const tables = new Map<string, ReadonlyArray<Row>>()
-  const tableOf = (name: string): ReadonlyArray<Row> => {
-    const known = tables.get(name) ?? readCsv(join(directory, "tables", `${name}.csv`))
-    tables.set(name, known)
-    return known
-  }
-  const matches = (row: Row, field: string, wanted: string | number | null): boolean => {
-    const cell = row[field] ?? null
-    return wanted === null || cell === null ? cell === wanted : cell === String(wanted)
-  }
-  /** When the run reached the stop rule's accuracy. */
-  const grokked = ({ table, where }: Source, { seed, operation }: RunOf): number => {
-    const experiment = table === "multitask" ? "multitask" : (where.experiment ?? "single")
-    const of = table === "multitask" ? "all" : (operation ?? where.operation ?? "add")
-    const run = tableOf("runs").find(
-      (row) =>
-        matches(row, "experiment", experiment) && matches(row, "operation", of) && matches(row, "seed", seed),
-    )
-    return run?.firstThreshold == null ? Number.POSITIVE_INFINITY : Number(run.firstThreshold)
-  }
-  const ofSource = (source: Source, run: RunOf): number | null => {
-    const { table, where, column, statistic } = source
-    const rows = tableOf(table).filter(
-      (row) =>
-        matches(row, "seed", run.seed) &&
-        (run.operation === undefined || matches(row, "operation", run.operation)) &&
-        Object.entries(where).every(([field, wanted]) => matches(row, field, wanted)),
-    )
-    const known = rows.flatMap((row) => {
-      const cell = row[column] ?? null
-      return cell === null ? [] : [{ step: Number(row.step), value: Number(cell) }]
-    })
-    const values = known.map(({ value }) => value)
-    const over = (chosen: ReadonlyArray<number>) => (chosen.length === 0 ? null : average(chosen))
-    const split = statistic.startsWith("mean") ? grokked(source, run) : 0
-    switch (statistic) {
-      case "value":
-        if (rows.length > 1) throw new Error(`${JSON.stringify(source)} finds ${rows.length} rows`)
-        return values[0] ?? null
-      case "peak":
-        return values.length === 0 ? null : Math.max(...values)
-      case "mean":
-        return over(values)
-      case "meanBefore":
-        return over(known.filter(({ step }) => step < split).map(({ value }) => value))
-      case "meanAfter":
-        return over(known.filter(({ step }) => step >= split).map(({ value }) => value))
-      case "shareAboveOne":
-        return over(values.map((value) => (value > 1 ? 1 : 0)))
-      case "first":
-        return known.toSorted((a, b) => a.step - b.step)[0]?.value ?? null
-    }
-  }
-  const of = (recipe: Recipe, run: RunOf): number | null => {
-    if ("table" in recipe) return ofSource(recipe, run)
-    if ("divide" in recipe) {
-      const [above, below] = recipe.divide.map((part) => of(part, run))
-      return above === null || below === null || below === 0 ? null : above / below
-    }
-    if ("speedup" in recipe) {
-      const [control, arm] = recipe.speedup.map((part) => of(part, run))
-      return control === null ? null : arm === null ? 0 : control / arm
-    }
-    const parts = recipe.over.map((operation) => of(recipe.of, { ...run, operation }))
-    const known = parts.flatMap((part) => (part === null ? [] : [part]))
-    if (known.length === 0 || known.length < parts.length) return null
-    switch (recipe.combine) {
-      case "largest-over-smallest":
-        return Math.max(...known) / Math.min(...known)
-      case "geometric-mean":
-        return Math.exp(average(known.map(Math.log)))
-      case "mean":
-        return average(known)
-    }
-  }
-  return of
+export interface Row {
+  readonly id: string
+  readonly measured: Stated
+  readonly recipe?: Recipe
+  readonly beside: Readonly<Record<string, Stated & { readonly recipe: Recipe }>>
+  readonly controls?: Readonly<Record<string, Stated & { readonly recipe: Recipe }>>
 }
 
-/** 97.5 % quantiles of Student's t, from tables. */
-const T975: Readonly<Record<number, number>> = {
-  1: 12.7062047362,
-  2: 4.30265272975,
-  3: 3.18244630528,
-  4: 2.7764451052,
-  5: 2.57058183564,
-  6: 2.44691185114,
-  7: 2.36462425159,
-  8: 2.30600413503,
-  9: 2.26215716274,
-  10: 2.22813885196,
-  11: 2.20098516009,
-  15: 2.13144954556,
-  23: 2.06865761042,
+/** The fields of a line of CSV. */
+const fieldsOf = (line: string): ReadonlyArray<string> => {
+  const fields: Array<string> = []
+  let field = ""
+  let isQuoted = false
+  for (let i = 0; i < line.length; i += 1) {
+    const c = line[i]
+    if (isQuoted && c === '"' && line[i + 1] === '"') {
+      field += '"'
+      i += 1
+    } else if (c === '"') isQuoted = !isQuoted
+    else if (c === "," && !isQuoted) {
+      fields.push(field)
+      field = ""
+    } else field += c
+  }
+  return [...fields, field]
 }
 
-/** Mean and ends of the interval over runs, by the kind that the estimate names. */
-export const summary = ({
-  unit,
-  interval,
-  perSeed,
-}: Pick<Quantified, "unit" | "interval" | "perSeed">): {
-  readonly value: number | null
-  readonly low: number | null
-  readonly high: number | null
-} => {
-  const known = perSeed.flatMap(({ value, ...run }) => (value === null ? [] : [{ ...run, value }]))
-  if (known.length === 0) return { value: null, low: null, high: null }
-  const isLog = unit === "ratio" || unit === "×"
-  const xs = known.map(({ value }) => (isLog ? Math.log(value) : value))
-  const back = (x: number) => (isLog ? Math.exp(x) : x)
-  const centre = average(xs)
-  const value = back(centre)
-  if (interval === undefined) return { value, low: null, high: null }
-  if (interval === "range") {
-    return {
-      value,
-      low: Math.min(...known.map(({ value }) => value)),
-      high: Math.max(...known.map(({ value }) => value)),
-    }
-  }
-  const columns = new Set(known.map(({ seed }) => seed)).size
-  const rows = new Set(known.map(({ operation }) => operation)).size
-  const isPooled = interval === "pooled"
-  const effect = (same: (run: RunOf) => boolean) => average(xs.filter((_, i) => same(known[i]))) - centre
-  const residuals = xs.map((x, i) => {
-    const { seed, operation } = known[i]
-    if (!isPooled) return x - centre
-    return x - centre - effect((run) => run.seed === seed) - effect((run) => run.operation === operation)
+/** The rows of a CSV text whose fields hold no line breaks. */
+export const parseCsv = (text: string): ReadonlyArray<Cells> => {
+  const [header, ...lines] = text.split("\n").filter((line) => line !== "")
+  const names = fieldsOf(header)
+  return lines.map((line) => {
+    const fields = fieldsOf(line)
+    if (fields.length !== names.length) throw new Error(`${fields.length} fields of ${names.length}: ${line}`)
+    return Object.fromEntries(names.map((name, i) => [name, fields[i]]))
   })
-  const degrees = isPooled ? (rows - 1) * (columns - 1) : xs.length - 1
-  const variance = residuals.reduce((sum, residual) => sum + residual ** 2, 0) / degrees
-  const half = (T975[degrees] ?? Number.NaN) * Math.sqrt(variance / xs.length)
-  return { value, low: back(centre - half), high: back(centre + half) }
 }
 
-/** How far a number may be off: sums of other order. */
+/** The tables of a directory that a reproduction wrote. */
+export const readTables = (directory: string): Tables =>
+  new Map(
+    readdirSync(join(directory, "tables"))
+      .filter((name) => name.endsWith(".csv"))
+      .map((name) => [
+        name.slice(0, -".csv".length),
+        parseCsv(readFileSync(join(directory, "tables", name), "utf8")),
+      ]),
+  )
+
+const numberOf = (cell: string): number => {
+  const value = Number(cell)
+  if (cell === "" || !Number.isFinite(value)) throw new Error(`“${cell}” is no number`)
+  return value
+}
+
+const isCell = (cell: string | undefined, wanted: string | number | null): boolean => {
+  if (cell === undefined) throw new Error("there is no such column")
+  if (wanted === null) return cell === ""
+  return typeof wanted === "number" ? cell !== "" && Number(cell) === wanted : cell === wanted
+}
+
+const matching = (tables: Tables, name: string, where: Source["where"]): ReadonlyArray<Cells> => {
+  const rows = tables.get(name)
+  if (rows === undefined) throw new Error(`there is no table ${name}`)
+  return rows.filter((row) => Object.entries(where).every(([column, wanted]) => isCell(row[column], wanted)))
+}
+
+/** The step that parts before from after: null where the run never got there. */
+const partingStep = (tables: Tables, { table, where }: Source, run: Run): number | null => {
+  const own = table === "coupling" ? { experiment: where.experiment ?? null } : { experiment: "single" }
+  const operation = run.operation ?? where.operation ?? "add"
+  const whose = table === "multitask" ? { experiment: "multitask", operation: "all" } : { ...own, operation }
+  const rows = matching(tables, "runs", { ...whose, seed: run.seed })
+  if (rows.length !== 1) throw new Error(`${rows.length} rows of runs for ${JSON.stringify(whose)}`)
+  const [{ firstThreshold }] = rows
+  return firstThreshold === "" ? null : numberOf(firstThreshold)
+}
+
+const average = (values: ReadonlyArray<number>): number | null =>
+  values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length
+
+const ofSource = (tables: Tables, source: Source, run: Run): number | null => {
+  const { table, column, statistic } = source
+  const rows = matching(tables, table, { ...source.where, ...run })
+  if (rows.length === 0) throw new Error(`no rows of ${table} for ${JSON.stringify({ ...source, ...run })}`)
+  if (rows.some((row) => row[column] === undefined)) throw new Error(`${table} has no column ${column}`)
+  if (statistic === "value") {
+    if (rows.length !== 1) throw new Error(`${rows.length} rows of ${table} where there should be one`)
+    return rows[0][column] === "" ? null : numberOf(rows[0][column])
+  }
+  // A step that is there twice is two series taken for one.
+  const isSeries = rows.every(({ step }) => step !== undefined)
+  if (isSeries && new Set(rows.map(({ step }) => step)).size < rows.length) {
+    throw new Error(`several series of ${table} for ${JSON.stringify({ ...source, ...run })}`)
+  }
+  const points = rows
+    .filter((row) => row[column] !== "")
+    .map((row) => ({ step: numberOf(row.step), value: numberOf(row[column]) }))
+    .sort((a, b) => a.step - b.step)
+  const all = points.map(({ value }) => value)
+  switch (statistic) {
+    case "peak":
+      return all.length === 0 ? null : Math.max(...all)
+    case "mean":
+      return average(all)
+    case "shareAboveOne":
+      return all.length === 0 ? null : all.filter((value) => value > 1).length / all.length
+    case "first":
+      return all[0] ?? null
+    case "meanBefore":
+    case "meanAfter": {
+      const parting = partingStep(tables, source, run) ?? Number.POSITIVE_INFINITY
+      const isIn = (step: number) => (statistic === "meanBefore" ? step < parting : step >= parting)
+      return average(points.filter(({ step }) => isIn(step)).map(({ value }) => value))
+    }
+    default:
+      throw new Error(`what is ${statistic}?`)
+  }
+}
+
+/** What a recipe makes of the tables for one run; null where the run has no such number. */
+export const compute = (tables: Tables, recipe: Recipe, run: Run): number | null => {
+  if ("divide" in recipe) {
+    const [above, below] = recipe.divide.map((one) => compute(tables, one, run))
+    return above === null || below === null || below === 0 ? null : above / below
+  }
+  if ("speedup" in recipe) {
+    const [control, arm] = recipe.speedup.map((one) => compute(tables, one, run))
+    if (control === null) return null
+    return arm === null ? 0 : control / arm
+  }
+  if ("over" in recipe) {
+    const values = recipe.over.map((operation) => compute(tables, recipe.of, { ...run, operation }))
+    const known = values.filter((value) => value !== null)
+    if (known.length === 0 || known.length < values.length) return null
+    if (recipe.combine === "largest-over-smallest") return Math.max(...known) / Math.min(...known)
+    if (recipe.combine === "geometric-mean") return known.reduce((a, b) => a * b, 1) ** (1 / known.length)
+    return average(known)
+  }
+  return ofSource(tables, recipe, run)
+}
+
+/** ∫ cos^k from 0 to `to`, by Simpson's rule. */
+const cosineIntegral = (k: number, to: number): number => {
+  const n = 20_000
+  let sum = 0
+  for (let i = 0; i <= n; i += 1) {
+    const weight = i === 0 || i === n ? 1 : i % 2 === 1 ? 4 : 2
+    sum += weight * Math.cos((to * i) / n) ** k
+  }
+  return (sum * to) / n / 3
+}
+
+const quantiles = new Map<number, number>()
+
+/** The 0.975 quantile of Student's t: with t = √ν tan θ its density is that of cos^(ν−1) θ. */
+export const t975 = (degrees: number): number => {
+  const known = quantiles.get(degrees)
+  if (known !== undefined) return known
+  const half = cosineIntegral(degrees - 1, Math.PI / 2)
+  let [low, high] = [0, Math.PI / 2]
+  for (let i = 0; i < 60; i += 1) {
+    const middle = (low + high) / 2
+    if (cosineIntegral(degrees - 1, middle) / half / 2 + 0.5 < 0.975) low = middle
+    else high = middle
+  }
+  const t = Math.sqrt(degrees) * Math.tan((low + high) / 2)
+  quantiles.set(degrees, t)
+  return t
+}
+
+const sumOfSquares = (values: ReadonlyArray<number>): number =>
+  values.reduce((sum, value) => sum + value * value, 0)
+
+/** Half the 95 % interval of the mean of a full table, from the sums of squares of its two-way analysis; else undefined. */
+const pooledHalf = (
+  runs: ReadonlyArray<{ readonly seed: number; readonly operation?: string; readonly y: number }>,
+): number | undefined => {
+  const operations = [...new Set(runs.map(({ operation }) => operation))]
+  const seeds = [...new Set(runs.map(({ seed }) => seed))]
+  const degrees = (operations.length - 1) * (seeds.length - 1)
+  const isFull = operations.every((operation) =>
+    seeds.every(
+      (seed) => runs.filter((run) => run.operation === operation && run.seed === seed).length === 1,
+    ),
+  )
+  if (runs.some(({ operation }) => operation === undefined) || degrees === 0 || !isFull) return undefined
+  const centre = runs.reduce((sum, { y }) => sum + y, 0) / runs.length
+  const centred = runs.map((run) => ({ ...run, y: run.y - centre }))
+  const meanOf = (some: typeof centred) => some.reduce((sum, { y }) => sum + y, 0) / some.length
+  const total = sumOfSquares(centred.map(({ y }) => y))
+  const byOperation = operations.map((one) => meanOf(centred.filter(({ operation }) => operation === one)))
+  const bySeed = seeds.map((one) => meanOf(centred.filter(({ seed }) => seed === one)))
+  const rest = total - seeds.length * sumOfSquares(byOperation) - operations.length * sumOfSquares(bySeed)
+  return t975(degrees) * Math.sqrt(Math.max(0, rest) / degrees / runs.length)
+}
+
+/** Every sum of numbers with either sign. */
+const signedSums = ([first, ...rest]: ReadonlyArray<number>): ReadonlyArray<number> =>
+  first === undefined ? [0] : signedSums(rest).flatMap((sum) => [sum + first, sum - first])
+
+/** What a quantity is, of the values of its runs. */
+export const estimateOf = (unit: string, perSeed: ReadonlyArray<RunValue>): Omit<Stated, "perSeed"> => {
+  const known = perSeed.flatMap(({ value, ...run }) => (value === null ? [] : [{ ...run, value }]))
+  const values = known.map(({ value }) => value)
+  const n = values.length
+  const isLog = unit === "ratio" || unit === "×"
+  const ys = isLog ? values.map((value) => Math.log(value)) : values
+  const back = (y: number) => (isLog ? Math.exp(y) : y)
+  const centre = average(ys)
+  const base = { value: centre === null ? null : back(centre), low: null, high: null, n, unit }
+  if (centre === null || n < 2 || ys.some((y) => y === Number.NEGATIVE_INFINITY)) return base
+  if (n < 5) return { ...base, low: Math.min(...values), high: Math.max(...values), interval: "range" }
+  const pooled =
+    unit === "ratio"
+      ? pooledHalf(known.map(({ value, ...run }) => ({ ...run, y: Math.log(value) })))
+      : undefined
+  const spread = Math.sqrt(sumOfSquares(ys.map((y) => y - centre)) / (n - 1) / n)
+  const half = pooled ?? t975(n - 1) * spread
+  const ends = {
+    low: back(centre - half),
+    high: back(centre + half),
+    interval: pooled === undefined ? "t" : "pooled",
+  }
+  if (unit !== "×") return { ...base, ...ends }
+  // A value of exactly 1 says nothing about which way.
+  const logs = ys.filter((y) => y !== 0)
+  if (logs.length > 20) throw new Error("more pairs than can be enumerated")
+  const sums = signedSums(logs).map(Math.abs)
+  const observed = Math.abs(logs.reduce((sum, y) => sum + y, 0))
+  const hits = sums.filter((sum) => sum >= observed - 1e-9).length
+  return {
+    ...base,
+    ...ends,
+    test: { p: hits / sums.length, attainable: Math.min(1, 2 / 2 ** logs.length) },
+  }
+}
+
+type Figure = number | null | undefined
+
+/** CSV files hold every digit of a double, so only the order of additions differs. */
 const TOLERANCE = 1e-9
 
-const isClose = (a: number | null, b: number | null): boolean =>
-  a === null || b === null ? a === b : Math.abs(a - b) <= TOLERANCE * Math.max(1, Math.abs(a), Math.abs(b))
+const isClose = (a: Figure, b: Figure): boolean =>
+  typeof a === "number" && typeof b === "number"
+    ? Math.abs(a - b) <= TOLERANCE * Math.max(Math.abs(a), Math.abs(b))
+    : (a ?? null) === (b ?? null)
 
-interface Claimed {
-  readonly id: string
-  readonly recipe: Recipe
-  readonly measured: Omit<Quantified, "recipe">
-  readonly beside: Readonly<Record<string, Quantified>>
-  readonly controls: Readonly<Record<string, Quantified>>
+const quantitiesOf = (row: Row) => [
+  { name: row.id, stated: row.measured, recipe: row.recipe },
+  ...[row.beside, row.controls ?? {}].flatMap((quantities) =>
+    Object.entries(quantities).map(([name, one]) => ({
+      name: `${row.id}, ${name}`,
+      stated: one,
+      recipe: one.recipe,
+    })),
+  ),
+]
+
+/** What the tables do not give again of one quantity, in words. */
+const mismatchesOf = (
+  tables: Tables,
+  { name, stated, recipe }: ReturnType<typeof quantitiesOf>[number],
+): ReadonlyArray<string> => {
+  if (recipe === undefined) return [`${name}: there is no recipe`]
+  const differing = (what: string, given: Figure, found: Figure) =>
+    isClose(given, found) ? [] : [`${name}, ${what}: ${given}, the tables say ${found}`]
+  const found = estimateOf(stated.unit, stated.perSeed)
+  return [
+    ...stated.perSeed.flatMap(({ value, ...run }) => {
+      const of = `${run.operation ?? ""}/${run.seed}`
+      try {
+        return differing(of, value, compute(tables, recipe, run))
+      } catch (error) {
+        return [`${name}, ${of}: ${error instanceof Error ? error.message : error}`]
+      }
+    }),
+    ...(["value", "low", "high", "n"] as const).flatMap((key) => differing(key, stated[key], found[key])),
+    ...(stated.interval === found.interval
+      ? []
+      : [`${name}: its interval is called ${stated.interval}, and is ${found.interval}`]),
+    ...differing("p", stated.test?.p, found.test?.p),
+    ...differing("attainable p", stated.test?.attainable, found.test?.attainable),
+  ]
 }
 
-/** Every number of the claims that the tables do not give again, in words. */
-export const mismatches = (directory: string, rows: ReadonlyArray<Claimed>): ReadonlyArray<string> => {
-  const compute = recomputing(directory)
-  return rows.flatMap(({ id, recipe, measured, beside, controls }) => {
-    const quantities: ReadonlyArray<readonly [string, Quantified]> = [
-      [id, { recipe, ...measured }],
-      ...Object.entries({ ...beside, ...controls }).map(
-        ([name, quantity]) => [`${id}, ${name}`, quantity] as const,
-      ),
-    ]
-    return quantities.flatMap(([name, quantity]) => {
-      const runs = quantity.perSeed.flatMap((run) => {
-        const again = compute(quantity.recipe, run)
-        return isClose(again, run.value)
-          ? []
-          : [`${name}, ${run.operation ?? ""}/${run.seed}: ${run.value}, tables say ${again}`]
-      })
-      const { value, low, high } = summary(quantity)
-      const isSame =
-        isClose(value, quantity.value) && isClose(low, quantity.low) && isClose(high, quantity.high)
-      const n = quantity.perSeed.filter(({ value }) => value !== null).length
-      return [
-        ...runs,
-        ...(isSame && n === quantity.n
-          ? []
-          : [
-              `${name}: ${quantity.value} [${quantity.low}, ${quantity.high}], again ${value} [${low}, ${high}]`,
-            ]),
-      ]
-    })
-  })
-}
+/** Every number of claims that the tables do not give again, in words. */
+export const mismatches = (tables: Tables, rows: ReadonlyArray<Row>): ReadonlyArray<string> =>
+  rows.flatMap(quantitiesOf).flatMap((quantity) => mismatchesOf(tables, quantity))
 
-interface Measured {
-  readonly id: string
-  readonly measured: { readonly perSeed: ReadonlyArray<{ readonly value: number | null }> }
-}
+/** The rows of a directory that a reproduction wrote, as JSON has them. */
+export const readRows = (directory: string): ReadonlyArray<Row> =>
+  JSON.parse(readFileSync(join(directory, "claims.json"), "utf8"))
 
-/** Ids of claims that share the value of every run exactly, which numbers that are measured apart hardly do. */
-export const repetitions = (rows: ReadonlyArray<Measured>): ReadonlyArray<ReadonlyArray<string>> => {
-  const byValues = Map.groupBy(
-    rows.filter(({ measured }) => measured.perSeed.some(({ value }) => value !== null)),
-    ({ measured }) => measured.perSeed.map(({ value }) => value).join(),
+/** Groups of claims that share the value of every run exactly, which what is measured apart hardly does. */
+export const repetitions = (
+  rows: ReadonlyArray<{ readonly id: string; readonly measured: Pick<Stated, "perSeed"> }>,
+): ReadonlyArray<ReadonlyArray<string>> => {
+  const known = rows.filter(({ measured }) => measured.perSeed.some(({ value }) => value !== null))
+  const byValues = Map.groupBy(known, ({ measured }) =>
+    measured.perSeed
+      .map(({ seed, operation, value }) => `${operation}/${seed} ${value}`)
+      .sort()
+      .join("; "),
   )
   return [...byValues.values()].filter((group) => group.length > 1).map((group) => group.map(({ id }) => id))
 }

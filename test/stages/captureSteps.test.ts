@@ -190,7 +190,7 @@ layer(workbench())("the updates of single steps", (it) => {
         rollingSvd.run({ rows: source, svd: { ...svd, window: 61, rank: 2 } }, memoryCursor().cursor),
       )
       assert.instanceOf(error, TooFewRows)
-      assert.include(error.message, "window of 61 rows does not fit into a run of 60 rows")
+      assert.include(error.message, "a run of 60 rows has a window of 61 rows")
     }),
   )
 })

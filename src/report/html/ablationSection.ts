@@ -20,14 +20,18 @@ export interface Ablation {
 
 export const ablationAnchor = ({ directory }: Ablation) => `ablation-${slug(directory)}`
 
+/** Stands for the heading of the column where there is no room for columns. */
+const label = (id: string): Html => h("span", { class: "label" }, `${id} `)
+
 const measuredIn = (cell: Cell, id: string): Child => {
   const measured = Object.hasOwn(cell.measured, id) ? cell.measured[id] : undefined
   if (measured === undefined) {
     const because = Object.hasOwn(cell.failed, id) ? cell.failed[id] : "not measured"
-    return h("span", { class: "warning" }, `failed: ${because}`)
+    return [label(id), h("span", { class: "warning" }, `failed: ${because}`)]
   }
   const beside = Object.entries(measured.beside)
   return [
+    label(id),
     h("span", { class: "effect" }, estimateText(measured)),
     beside.length === 0
       ? null

@@ -22,7 +22,7 @@ nav a{display:inline-block;padding:.25rem 0}
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.875em}
 .scroll{overflow-x:auto;max-width:100%;margin:.5rem 0 1rem}
 table{border-collapse:collapse;font-size:.9rem;overflow-wrap:normal}
-caption{text-align:left;color:var(--dim);font-size:.9rem;padding:.25rem 0}
+caption{max-width:calc(100vw - 2rem);text-align:left;color:var(--dim);font-size:.9rem;padding:.25rem 0}
 th,td{text-align:left;vertical-align:top;padding:.375rem .625rem;border-bottom:1px solid var(--line)}
 thead th{background:var(--soft)}
 tbody th{font-weight:400}
@@ -50,7 +50,7 @@ summary{cursor:pointer;padding:.5rem .25rem}
 figure{margin:1rem 0 2rem}
 .card{background:#fff;border:1px solid var(--line);border-radius:.375rem}
 .card svg{display:block;width:100%;min-width:44rem;max-width:56.25rem;height:auto;margin:0 auto}
-.card.narrow{display:none}.note{border-left:4px solid var(--mid);padding-left:.75rem}
+.card.narrow,.label{display:none}.note{border-left:4px solid var(--mid);padding-left:.75rem}
 #live{margin-top:1rem}.curve{margin:.5rem 0 1rem}.curve .card{max-width:22rem}.curve .card svg{min-width:0}
 button{font:inherit;padding:.375rem .75rem;border:1px solid var(--line);border-radius:.375rem;background:var(--soft);color:var(--ink)}
 .data{font-size:.9rem}.download{display:inline-block;padding:.125rem 0;margin-right:.75rem}
@@ -62,6 +62,9 @@ table.claims td:nth-child(3)::before{content:"published ";color:var(--dim)}
 table.claims td:nth-child(4)::before{content:"measured ";color:var(--dim)}
 table.claims td:nth-child(3),table.claims td:nth-child(4){grid-column:1/-1}
 .card.wide{display:none}.card.narrow{display:block}.card.narrow svg{min-width:0}
+table.cells thead{position:absolute;left:-999rem}.label{display:inline;color:var(--dim)}
+table.cells tr,table.cells th,table.cells td{display:block;border:0;padding:.125rem .375rem}
+table.cells tr{border-bottom:1px solid var(--line);padding:.375rem 0}
 h1{font-size:1.4rem}dl>div{grid-template-columns:1fr}dd{grid-column:1}}
 @media print{:root{color-scheme:light;--bg:#fff;--ink:#000;--dim:#333;--line:#999;--soft:#eee;--link:#000;--good:#000;
 --mid:#000;--bad:#000;--none:#000}
