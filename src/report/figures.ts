@@ -404,6 +404,11 @@ const overviewData = (
     points: measured(group),
   }))
   const find = (name: string) => ablations.find((one) => one.name === name)
+  const arms = overviewArms.flatMap(([arm, name, role]) => {
+    const speedup = pooledSpeedup(interventions, arm)
+    return speedup === undefined ? [] : [{ name, role, ...speedup }]
+  })
+  const notes = [...new Set(ablations.flatMap(({ note }) => (note === undefined ? [] : [note])))]
   return {
     coupling: drawn,
     outside,
@@ -412,11 +417,9 @@ const overviewData = (
     ),
     decay: gapsBy(find("weight-decay"), "train.weightDecay"),
     blocks: gapsBy(find("blocks"), "block"),
-    arms: overviewArms.flatMap(([arm, name, role]) => {
-      const speedup = pooledSpeedup(interventions, arm)
-      return speedup === undefined ? [] : [{ name, role, ...speedup }]
-    }),
-    caption: `${sizesText(single)}. ${INTERVAL}.${note}`,
+    // The natural run alone says nothing.
+    arms: arms.length > 1 ? arms : [],
+    caption: `${sizesText(single)}. ${INTERVAL}.${note}${notes.map((note) => ` c, d: ${note}`).join("")}`,
   }
 }
 

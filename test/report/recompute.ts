@@ -46,6 +46,8 @@ export interface Row {
   readonly recipe?: Recipe
   readonly beside: Readonly<Record<string, Stated & { readonly recipe: Recipe }>>
   readonly controls?: Readonly<Record<string, Stated & { readonly recipe: Recipe }>>
+  /** What should stand beside it and was not measured. */
+  readonly missing?: ReadonlyArray<{ readonly name: string }>
 }
 
 /** The fields of a line of CSV. */
@@ -270,7 +272,9 @@ export const estimateOf = (unit: string, perSeed: ReadonlyArray<RunValue>): Omit
   if (logs.length > 20) throw new Error("more pairs than can be enumerated")
   const sums = signedSums(logs).map(Math.abs)
   const observed = Math.abs(logs.reduce((sum, y) => sum + y, 0))
-  const hits = sums.filter((sum) => sum >= observed - 1e-9).length
+  // Sums that differ by rounding alone are equally far.
+  const rounding = 1e-11 * logs.reduce((sum, y) => sum + Math.abs(y), 0)
+  const hits = sums.filter((sum) => sum >= observed - rounding).length
   return {
     ...base,
     ...ends,
