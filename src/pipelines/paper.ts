@@ -99,7 +99,7 @@ export const smokeScale: PaperConfig = {
   shuffledSteps: 500,
   sensitivity: {
     points: 5,
-    windows: [1, 20, 40],
+    windows: [1, 20, 30],
     fine: { windows: [40], evaluateEvery: 5 },
     epsilons: [0.001, 0.005, 0],
     ranks: [1, 3],

@@ -541,7 +541,10 @@ const noiseClaim = ({ sensitivities, config }: Paper): Claim => {
         const judgement = one === undefined ? undefined : judgeMagnitude(published, one)
         return {
           name: judgement === undefined ? name : `${name}: ${judgement.because}`,
-          holds: judgement === undefined ? null : judgement.verdict === "reproduced",
+          holds:
+            judgement === undefined || judgement.verdict === "not-tested"
+              ? null
+              : judgement.verdict === "reproduced",
         }
       })
       return judgeAssertion(judged)

@@ -224,7 +224,8 @@ export const readRho = (rho: Measured | undefined): ReadingJudgement => {
   if (rho === undefined || rho.value === null) return untested("the null objective was not measured")
   const { supported, refuted } = LIMITS.rho
   const [low, high] = [rho.low ?? rho.value, rho.high ?? rho.value]
-  const reach = `gradients of random logits reach 1/${digits(rho.value)} of it: ρ = ${spanned(rho)}`
+  // One more digit, since an end may lie next to a limit.
+  const reach = `gradients of random logits reach 1/${digits(rho.value)} of it: ρ = ${digits(rho.value)} [${low.toPrecision(4)}, ${high.toPrecision(4)}]`
   if (low > supported) return { verdict: "supported", because: `${reach}, above ${supported}` }
   if (high < refuted) return { verdict: "refuted", because: `${reach}, below ${refuted}` }
   return {

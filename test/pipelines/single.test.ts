@@ -362,6 +362,6 @@ describe("a leaf of the configuration", () => {
         // All of it is kept: going back computes nothing.
         assert.deepStrictEqual((yield* runSingle(tiny)).computed, [])
       }).pipe(Effect.provide(laboratory())),
-    300_000,
+    900_000,
   )
 })
