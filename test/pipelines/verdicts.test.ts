@@ -376,7 +376,7 @@ describe("the reading of a claim about gradients", () => {
   })
 
   it("says what ρ is and how far it reaches", () => {
-    assert.match(readRho(spanning(1, 4)).because, /ρ = 2 \[1, 4\]/)
+    assert.match(readRho(spanning(1, 4)).because, /ρ = 2 \[1\.000, 4\.000\]/)
   })
 
   it("is not tested without ρ", () => {
