@@ -38,12 +38,14 @@ type Nodes = ReadonlyArray<Node<unknown>>
 const graphData = (nodes: Nodes): typeof Graph.Type =>
   nodes.map(({ label, upstream }) => ({ node: label, after: upstream.map(({ label }) => label) }))
 
-const graphLines = (nodes: Nodes): ReadonlyArray<string> =>
-  nodes.map(({ label, upstream }) =>
+const graphLines = (nodes: Nodes): ReadonlyArray<string> => {
+  const width = Math.max(...nodes.map(({ label }) => label.length))
+  return nodes.map(({ label, upstream }) =>
     upstream.length === 0
       ? `  ${label}`
-      : `  ${label.padEnd(36)}after ${upstream.map(({ label }) => label).join(", ")}`,
+      : `  ${label.padEnd(width)} after ${upstream.map(({ label }) => label).join(", ")}`,
   )
+}
 
 const countLines = (nodes: Nodes): ReadonlyArray<string> =>
   [...Map.groupBy(nodes, ({ stage }) => stage)].map(

@@ -336,7 +336,8 @@ export const overview = (data: Overview, columns: 1 | 2 = 2): string => {
     ...(columns === 1 ? { width: half + 2 * page.margin } : {}),
     panels,
     caption: [
-      "a: R̄ of the directions of an SVD of gradients, of gradients of random logits and of updates; mean and range over runs, up to where the first one ends; 1 is a random direction. Shaded: when the runs grokked. Grey: gradients in runs that never generalise.",
+      "a: R̄ of the directions of an SVD of gradients, of gradients of random logits and of updates; mean and range over runs, up to where the first one ends; 1 is a random direction. Shaded: when the runs grokked.",
+      data.outside.length === 0 ? "" : "Grey: gradients in runs that never generalise.",
       arms.length === 0
         ? ""
         : `${letterOf(1)}: pooled over operations and seeds; ${roles.map((role) => roleText[role]).join("; ")}.`,

@@ -419,7 +419,7 @@ const overviewData = (
     blocks: gapsBy(find("blocks"), "block"),
     // The natural run alone says nothing.
     arms: arms.length > 1 ? arms : [],
-    caption: `${sizesText(single)}. ${INTERVAL}.${note}${notes.map((note) => ` c, d: ${note}`).join("")}`,
+    caption: `${sizesText(single)}. ${INTERVAL}.${note}${notes.map((note) => ` Of the gap: ${note}`).join("")}`,
   }
 }
 
