@@ -6,6 +6,8 @@
  * run. Time means, means before and after grokking and backward windows stand beside them. Speed-ups are steps to the stop
  * rule; the other two definitions stand beside them.
  */
+
+import { attackClaims } from "./attackClaims.ts"
 import type { Claim } from "./Claim.ts"
 import { headlineClaims } from "./headlineClaims.ts"
 import { interventionClaims } from "./interventionClaims.ts"
@@ -20,6 +22,7 @@ export const claims = (paper: Paper): ReadonlyArray<Claim> => [
   ...headlineClaims(paper),
   ...singleClaims(paper),
   ...sweepClaims(paper),
+  ...attackClaims(paper),
   ...multitaskClaims(paper),
   ...interventionClaims(paper),
   ...robustnessClaims(paper),

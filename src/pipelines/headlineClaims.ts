@@ -24,7 +24,8 @@ import {
   judgeAssertion,
   judgeMagnitude,
   judgeSpeedup,
-  noControl,
+  LIMITS,
+  noReadingRule,
   readAggregation,
   readCadence,
   readRankZero,
@@ -78,7 +79,7 @@ const singleHeadlines = (paper: Paper): ReadonlyArray<Claim> => {
       beside: otherSummaries(runs, "update"),
       controls: {},
       judge: (measured, _, published) => judgeMagnitude(published, measured),
-      read: () => noControl,
+      read: () => noReadingRule,
     },
     {
       id: "headline.gradient-peaks",
@@ -91,11 +92,13 @@ const singleHeadlines = (paper: Paper): ReadonlyArray<Claim> => {
       beside: {
         ...otherSummaries(runs, "gradient"),
         ...rhos(runs),
-        ...Object.fromEntries(outside.map(([name, run]) => [`ρ, ${name}`, rho([run])])),
+        ...Object.fromEntries(outside.map(([name, run]) => [`ρ, ${name}`, rho([run], "mean", name)])),
       },
       controls: {
         ...nullPeaks(runs),
-        ...Object.fromEntries(outside.map(([name, run]) => [name, couplings([run], { kind: "gradient" })])),
+        ...Object.fromEntries(
+          outside.map(([name, run]) => [name, couplings([run], { kind: "gradient", what: name })]),
+        ),
       },
       judge: (measured, _, published) => judgeMagnitude(published, measured),
       read: (others) => readRho(others[RHO]),
@@ -139,7 +142,7 @@ const singleHeadlines = (paper: Paper): ReadonlyArray<Claim> => {
             }
           }),
         ),
-      read: () => noControl,
+      read: () => noReadingRule,
     },
   ]
 }
@@ -237,7 +240,7 @@ const interventionHeadlines = (paper: Paper): ReadonlyArray<Claim> => {
     ["noise", "decay-only"].map((id) => {
       const one = others[`${id} ${RANK_ZERO}`]
       const judged = one === undefined ? null : areAlike(one)
-      return `${id} ${judged === null ? "not measured" : judged ? "the same" : "not shown to be the same"}`
+      return `${id} ${judged === null ? "not compared" : judged ? "the same" : "not shown to be the same"}`
     })
   return [
     {
@@ -301,7 +304,7 @@ const interventionHeadlines = (paper: Paper): ReadonlyArray<Claim> => {
         judgeAssertion(
           (beside["keep-random"]?.perSeed ?? []).map(({ seed, value }) => ({
             name: `seed ${seed}: ${value === null ? "–" : digits(value)}×`,
-            holds: value === null ? null : value >= 1,
+            holds: value === null ? null : value >= LIMITS.suffices,
           })),
         ),
       read: (others, measured) => {

@@ -16,7 +16,7 @@ import {
   LIMITS,
   type Measured,
   type NumberJudgement,
-  noControl,
+  noReadingRule,
   readRankZero,
   speedClass,
 } from "./verdicts.ts"
@@ -213,7 +213,7 @@ const armClaim = (
       ...(keeps ? nullArms(paper, operations) : {}),
     },
     judge,
-    read: (others) => (keeps ? readRankZero(others[RANK_ZERO]) : noControl),
+    read: (others) => (keeps ? readRankZero(others[RANK_ZERO]) : noReadingRule),
   }
 }
 
@@ -231,7 +231,7 @@ const addClaims = (paper: Paper): ReadonlyArray<Claim> => [
     },
     controls: {},
     judge: (measured, _, published) => judgeMagnitude(published, measured),
-    read: () => noControl,
+    read: () => noReadingRule,
   },
   ...publishedArms.map(([id, value, steps]) =>
     armClaim(
@@ -256,7 +256,7 @@ const addClaims = (paper: Paper): ReadonlyArray<Claim> => [
     },
     controls: { "remove-random": speedups(paper, ["add"], { id: "remove-random", version: "update" }) },
     judge: (measured) => judgeSpeedup(1.21, measured),
-    read: () => noControl,
+    read: () => noReadingRule,
   },
 ]
 
@@ -355,7 +355,7 @@ const projectionClaim = (
             because: `nearest is ${nearest.name}, ${nearest.off.toPrecision(2)} off; ${judged.because}`,
           }
     },
-    read: () => noControl,
+    read: () => noReadingRule,
   }
 }
 

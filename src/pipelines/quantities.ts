@@ -86,8 +86,11 @@ interface CouplingOptions {
   readonly kind: Kind
   readonly statistic?: Statistic
   readonly placement?: MeasuredPlacement
-  readonly what?: string
+  /** Which runs, where the definition would not say. */
+  readonly what?: string | undefined
 }
+
+const naming = (what: string | undefined): string => (what === undefined ? "" : `${what}: `)
 
 const couplingSource = (
   runs: ReadonlyArray<Run>,
@@ -106,7 +109,7 @@ const windowText = (placement: MeasuredPlacement): string =>
 export const couplings = (runs: ReadonlyArray<Run>, options: CouplingOptions): Quantity => {
   const { kind, statistic = "peak", placement = "published", what } = options
   return {
-    definition: `${what === undefined ? "" : `${what}: `}${ofPoints[statistic]} of R̄; ${rowsText[kind]}${windowText(placement)}; ${sizes(runs[0].run.config.svd)}`,
+    definition: `${naming(what)}${ofPoints[statistic]} of R̄; ${rowsText[kind]}${windowText(placement)}; ${sizes(runs[0].run.config.svd)}`,
     unit: statistic === "shareAboveOne" ? "share" : RATIO,
     perSeed: ofRuns(runs, (run) => summaryOf(couplingNode(run, kind, placement), statistic)),
     recipe: couplingSource(runs, options),
@@ -117,12 +120,9 @@ export const couplings = (runs: ReadonlyArray<Run>, options: CouplingOptions): Q
 export const couplingRatios = (
   runs: ReadonlyArray<Run>,
   other: Exclude<Kind, "gradient">,
-  {
-    statistic = "peak",
-    placement = "published",
-  }: { readonly statistic?: Statistic; readonly placement?: MeasuredPlacement } = {},
+  { statistic = "peak", placement = "published", what }: Omit<CouplingOptions, "kind"> = {},
 ): Quantity => ({
-  definition: `R̄ of gradients of the loss ÷ R̄ of ${rowsText[other]}, same run: ${ofPoints[statistic]} of each${windowText(placement)}; ${sizes(runs[0].run.config.svd)}`,
+  definition: `${naming(what)}R̄ of gradients of the loss ÷ R̄ of ${rowsText[other]}, same run: ${ofPoints[statistic]} of each${windowText(placement)}; ${sizes(runs[0].run.config.svd)}`,
   unit: RATIO,
   perSeed: ofRuns(runs, (run) =>
     ratio(
@@ -142,8 +142,8 @@ export const couplingRatios = (
 export const RHO = "ρ: ÷ random logits, means"
 
 /** ρ: how much more gradients of the loss couple than gradients that know no label. */
-export const rho = (runs: ReadonlyArray<Run>, statistic: Statistic = "mean"): Quantity =>
-  couplingRatios(runs, "random-logits", { statistic })
+export const rho = (runs: ReadonlyArray<Run>, statistic: Statistic = "mean", what?: string): Quantity =>
+  couplingRatios(runs, "random-logits", { statistic, what })
 
 /** When runs grokked, beside what was measured in them. */
 export const grokQuantity = (

@@ -10,7 +10,7 @@ import type { Node } from "./Node.ts"
 import type { Paper, Run } from "./paper.ts"
 import { couplingRatios, review, rho, runGrokSteps, sizes } from "./quantities.ts"
 import { grokkingRuns } from "./singleClaims.ts"
-import { judgeEach, LIMITS, noControl } from "./verdicts.ts"
+import { judgeEach, LIMITS, noReadingRule } from "./verdicts.ts"
 
 /** The gap of a variant in units of the baseline's, the same seed and points. */
 const relativeGap = (variant: Run, base: Run): Quantity => {
@@ -59,7 +59,7 @@ const robustnessClaim = ({ robustness, baseline }: Paper): Claim => {
         ],
         (value) => value >= LIMITS.robustness,
       ),
-    read: () => noControl,
+    read: () => noReadingRule,
   }
 }
 
@@ -103,7 +103,7 @@ const energyClaim = (paper: Paper): Claim => ({
   beside: { "gradient windows": energy(paper, "gradient") },
   controls: {},
   judge: (measured) => judgeEach([["update windows", measured]], (value) => value > LIMITS.rank3Energy),
-  read: () => noControl,
+  read: () => noReadingRule,
 })
 
 export const robustnessClaims = (paper: Paper): ReadonlyArray<Claim> => [

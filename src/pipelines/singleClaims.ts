@@ -4,7 +4,7 @@ import type { Claim, Quantities } from "./Claim.ts"
 import type { Paper, Run } from "./paper.ts"
 import { code, couplingRatios, couplings, RHO, rho, runGrokSteps, text } from "./quantities.ts"
 import type { Kind } from "./single.ts"
-import { judgeMagnitude, noControl, type Published, readRho } from "./verdicts.ts"
+import { judgeMagnitude, noReadingRule, type Published, readRho } from "./verdicts.ts"
 
 /** The runs of the paper's operations. */
 export const grokkingRuns = ({ singles }: Paper): ReadonlyArray<Run> =>
@@ -60,7 +60,7 @@ export const singleClaims = (paper: Paper): ReadonlyArray<Claim> =>
         beside: { ...otherSummaries(runs, "update"), ...grok },
         controls: {},
         judge: (measured, _, published) => judgeMagnitude(published, measured),
-        read: () => noControl,
+        read: () => noReadingRule,
       },
       {
         id: `${base}.gradient.peak`,

@@ -13,7 +13,9 @@
  *   *Reproduced* in the published class and within 25 % of the published value; *partly* in the class alone. An arm that
  *   never gets there has a speed-up of 0, and so has the mean over runs in one of which it never does.
  * - *Difference* (cosines and shares, compared by difference): *reproduced* within 0.05, *partly* within 0.2.
- * - *Assertion* (a statement with a threshold). *Reproduced* when every measured case meets it, *partly* when some do.
+ * - *Assertion* (a statement with a threshold). *Reproduced* when every measured case meets it, *partly* when some do. Three
+ *   directions suffice in a run whose speed-up is at least 1. Operations differ less with gradients in a seed whose spread of
+ *   peaks is smaller than that of updates.
  *
  * Anything else is *not-reproduced*; a value that no run yields is *not-tested*.
  *
@@ -23,12 +25,13 @@
  *   *Supported* where the whole interval of ρ lies above 2, *refuted* where it lies below 1.25.
  * - *Rank 3*: speed-up of the arm ÷ speed-up of attention that never moves, over pairs. *Refuted* where the two are equivalent
  *   within ±10 % (two one-sided t tests at 5 %), *supported* where the whole 90 % interval lies above 1.1. The range of fewer
- *   than five runs stands for both intervals.
+ *   than five runs stands for both intervals. A pair of which one does not grok decides nothing, nor does its claim.
  * - *Updates of several tasks*: *supported* where the time mean is at most 1 in every run at the other cadence, too.
  * - *Aggregation*: summed-loss R̄ ÷ own-loss R̄, time means. *Refuted* from 0.8 in every run, *supported* to 0.5.
  * - *Removal*: *supported* where the removed part held at least half of the gradient's energy in every run.
  *
- * Anything else is *not-supported*: the control does not decide. Where there is no control the reading is *not-tested*.
+ * Anything else is *not-supported*: the control does not decide. Where no rule compares a claim with a control, the reading is
+ * *not-tested*.
  */
 import { Schema } from "effect"
 import { intervalOf, isEquivalent, sampleMean } from "../numerics/inference.ts"
@@ -84,6 +87,8 @@ export const LIMITS = {
   directionalVariance: 0.05,
   normRatio: 0.01,
   rank3Energy: 0.95,
+  /** `headline.rank-redundant`: the smallest speed-up of directions that suffice. */
+  suffices: 1,
 } as const
 
 /** How a control compares with the number beside which it stands. */
@@ -97,7 +102,7 @@ const factor = (a: number, b: number): number => Math.max(a / b, b / a)
 
 export const untested = (because: string): Judged<"not-tested"> => ({ verdict: "not-tested", because })
 const noValue = untested("no run yields a value")
-export const noControl = untested("there is no control for it")
+export const noReadingRule = untested("no rule compares it with a control")
 
 const values = ({ perSeed }: Pick<Measured, "perSeed">): ReadonlyArray<number> =>
   perSeed.flatMap(({ value }) => (value === null ? [] : [value]))
@@ -248,17 +253,29 @@ const compareToOne = (ratios: ReadonlyArray<number>): "alike" | "more" | "undeci
   return low !== null && low > margin ? "more" : "undecided"
 }
 
-/** Whether two arms do the same: the values are ratios of their speed-ups, run by run. */
+/** Whether two arms do the same, by the ratios of their speed-ups, run by run; null where one of them did not grok. */
 export const areAlike = (ratios: Pick<Measured, "perSeed">): boolean | null => {
   const known = values(ratios)
-  return known.length === 0 || known.some((ratio) => ratio <= 0) ? null : compareToOne(known) === "alike"
+  const isWhole = known.length > 0 && known.length === ratios.perSeed.length
+  return isWhole && known.every((ratio) => ratio > 0) ? compareToOne(known) === "alike" : null
 }
 
 /** Whether rank 3 does what rank 0 does not. @param ratio speed-up of the arm ÷ that of attention that never moves */
 export const readRankZero = (ratio: Measured | undefined): ReadingJudgement => {
-  const known = ratio === undefined ? [] : values(ratio)
-  if (ratio === undefined || known.length === 0)
-    return untested("attention that never moves was not measured")
+  if (ratio === undefined) return untested("attention that never moves was not measured")
+  const known = values(ratio)
+  const { length } = ratio.perSeed
+  if (known.length === 0) {
+    return untested(
+      "there is no speed-up to divide by: attention that never moves, or the natural run, did not grok",
+    )
+  }
+  if (known.length < length) {
+    return {
+      verdict: "not-supported",
+      because: `attention that never moves, or the natural run, did not grok in ${length - known.length} of ${length} runs`,
+    }
+  }
   const because = `speed-up ÷ that of attention that never moves: ${spanned(ratio)}`
   if (known.some((value) => value <= 0)) {
     return { verdict: "not-supported", because: `${because}; the arm did not always grok` }

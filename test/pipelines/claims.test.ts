@@ -518,7 +518,7 @@ describe("a judgement", () => {
     }
   })
 
-  it("is not-tested where no run yields a number, and of a reading where there is no control", () => {
+  it("is not-tested where no run yields a number, and of a reading where no rule compares it with a control", () => {
     for (const { id, judge, read, paper } of list) {
       assert.strictEqual(judge(made(null), {}, paper).verdict, "not-tested", id)
       assert.strictEqual(read({}, made(null)).verdict, "not-tested", id)
@@ -530,7 +530,7 @@ describe("a judgement", () => {
     ]) {
       assert.deepStrictEqual(claimOf(id).read({}, made(5)), {
         verdict: "not-tested",
-        because: "there is no control for it",
+        because: "no rule compares it with a control",
       })
     }
   })

@@ -62,6 +62,7 @@ describe("the thresholds", () => {
       directionalVariance: 0.05,
       normRatio: 0.01,
       rank3Energy: 0.95,
+      suffices: 1,
     })
   })
 })
@@ -402,6 +403,16 @@ describe("the reading that three directions matter", () => {
   it("is not supported where the arm did not always grok, and not tested without its control", () => {
     assert.strictEqual(readRankZero(seeds(0, [1, 0, 1])).verdict, "not-supported")
     assert.strictEqual(readRankZero(undefined).verdict, "not-tested")
+  })
+
+  it("leaves out no pair whose rank 0 did not grok, and says so", () => {
+    const some = readRankZero(seeds(1, [1, null, 1]))
+    assert.strictEqual(some.verdict, "not-supported")
+    assert.match(some.because, /did not grok in 1 of 3 runs/)
+    const none = readRankZero(seeds(null, [null, null]))
+    assert.strictEqual(none.verdict, "not-tested")
+    assert.match(none.because, /did not grok/)
+    assert.isNull(areAlike(seeds(1, [1, null])))
   })
 
   it("calls arms alike by the same rule, and neither where one never groks", () => {
