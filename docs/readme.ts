@@ -103,7 +103,7 @@ const decodeEngineResult = Schema.decodeUnknownSync(
   ),
 )
 
-/** How wide the pooled interval of so many seeds is beside that of others, on a log scale, for the same spread of runs. */
+/** Relative width of the pooled interval of so many operations and seeds, on a log scale, at a fixed spread of runs. */
 const widthOf = (operations: number, seeds: number): number =>
   studentQuantile(0.975, (operations - 1) * (seeds - 1)) / Math.sqrt(operations * seeds)
 

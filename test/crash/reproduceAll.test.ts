@@ -103,7 +103,7 @@ layer(Reference.layer.pipe(Layer.provideMerge(NodeServices.layer)), {
           1,
           short,
         )
-        assert.notInclude(stderr, `${short} `)
+        assert.notInclude(stderr, `${short}  `)
       }
     }),
   )

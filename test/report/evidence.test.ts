@@ -55,7 +55,7 @@ describe("the tables of a reproduction", () => {
         return [row?.windowRows, row?.directions]
       }
       assert.deepStrictEqual(sizes("window", "1"), [1, 1])
-      assert.deepStrictEqual(sizes("window", "40"), [40, 3])
+      assert.deepStrictEqual(sizes("window", "30"), [30, 3])
       assert.deepStrictEqual(sizes("fine-window", "40"), [40, 3])
       assert.deepStrictEqual(sizes("epsilon", "0"), [20, 3])
       assert.deepStrictEqual(sizes("rank", "1"), [20, 1])
